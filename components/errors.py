@@ -1,0 +1,34 @@
+"""Errors that are the user's to mend: entry points print them without a traceback and exit with code 2."""
+
+import importlib
+from types import ModuleType
+
+
+class InputError(ValueError):
+    """Bad input. The message has one to three lines: key or file, what was found, what was expected, the next command."""
+
+
+class MissingPackageError(InputError, ImportError):
+    """An optional package is not installed."""
+
+
+def require(module: str, extra: str, purpose: str) -> ModuleType:
+    """Import an optional package or say how to install it.
+
+    Args:
+        module: dotted module name, e.g. `"anny"`.
+        extra: the extra of this project that brings it, e.g. `"body-builder"`.
+        purpose: what needs it, e.g. `"prepare dataset=body"`.
+
+    Raises:
+        MissingPackageError: the package is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
+            raise
+        raise MissingPackageError(
+            f"{purpose} needs the package '{module}', which is not installed.\n"
+            f"Install it with: pip install 'troupe[{extra}]' (from a checkout: pip install -e '.[{extra}]')"
+        ) from error

@@ -1,0 +1,48 @@
+"""Files appear whole or not at all: write beside the target, then rename."""
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from components.errors import InputError
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path with the same suffix; on success it replaces `path`, on any error it is removed.
+
+    Parent folders are created.
+
+    Raises:
+        InputError: the folder cannot be written or the disk is full.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.filename is not None and Path(error.filename) not in (temporary, path, *path.parents):
+            raise
+        raise InputError(
+            f"cannot write {path}: {error.strerror or error}.\n"
+            "Free some space or choose another folder with paths.output_dir=... (or the command's own output key)"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write json atomically, two-space indent, trailing newline."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=True) + "\n")
