@@ -1,0 +1,89 @@
+"""The wrapper of every entry point: check the configuration, run the job under Hydra, map outcomes to exit codes.
+
+Exit codes: 0 success, 1 failure, 2 bad input, 130 interrupted.
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hydra
+from hydra._internal.utils import get_args_parser
+
+from components.errors import InputError
+from entrypoints.config_check import ConfigError, Fault, available, check
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+log = logging.getLogger(__name__)
+Job = Callable[["DictConfig"], float | None]
+# Given the overrides and the composed config, returns further overrides (e.g. the folder of the run to resume).
+Redirect = Callable[[list[str], "DictConfig"], list[str]]
+
+
+def run(
+    config_name: str,
+    job: Job,
+    *,
+    needs: Sequence[str] = (),
+    redirect: Redirect | None = None,
+) -> None:
+    """Run an entry point with the command line of this process; does not return on errors.
+
+    Args:
+        config_name: root config in `conf/`.
+        job: receives the composed config; its return value is what sweepers see.
+        needs: groups or keys without which the command means nothing; an error lists the choices.
+        redirect: may add overrides before the job starts.
+    """
+    arguments = get_args_parser().parse_args()
+    looks_only = arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion
+    try:
+        if not looks_only:
+            _check_first(config_name, arguments.overrides, arguments.config_dir, needs, redirect)
+        _run_hydra(config_name, job)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _check_first(
+    config_name: str, overrides: list[str], config_dir: str | None, needs: Sequence[str], redirect: Redirect | None
+) -> None:
+    given = {text.split("=")[0].lstrip("+~") for text in overrides}
+    for need in needs:
+        if not given & set(need.split("|")):
+            name = need.split("|")[0]
+            raise ConfigError(str(Fault(f"{name}=<name>", f"missing. Choose one of: {', '.join(available(name))}")))
+    config = check(config_name, overrides, config_dir)
+    if redirect is not None:
+        sys.argv += redirect(overrides, config)
+
+
+def _run_hydra(config_name: str, job: Job) -> None:
+    def task(config: "DictConfig") -> float | None:
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
+
+        try:
+            return job(config)
+        except InputError as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                # Hydra goes on with the other jobs of a sweep and ends with code 1.
+                log.error("%s", error)
+                raise
+            print(error, file=sys.stderr)
+            sys.exit(2)
+
+    # Hydra finds packaged configs by module name, also when the project is installed.
+    hydra.main(version_base="1.3", config_path="pkg://conf", config_name=config_name)(task)()
+
+
+def workspace_path(path: str) -> Path:
+    """A path from the command line, `~` expanded; relative paths are relative to the current folder."""
+    return Path(path).expanduser()

@@ -1,0 +1,385 @@
+"""Finds every fault of a command line and its configuration at once, before anything heavy is imported.
+
+Three looks: the overrides (unknown groups, options and keys), the composed tree (missing values, broken interpolations,
+keys that no file declares) and each `_target_` node against the signature of its class.
+"""
+
+import difflib
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, version
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import ConfigCompositionException, HydraException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from components.errors import InputError
+from entrypoints.annotations import mismatch
+from entrypoints.signatures import Signature, TargetError, read_signature
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+# Keys with a meaning for hydra.utils.instantiate itself.
+_INSTANTIATE_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_", "_args_"}
+
+
+class ConfigError(InputError):
+    """One or more config faults, printed together."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing to mend: the config key and what is wrong with it."""
+
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}" if self.key else self.message
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that is most like a mistyped name, if any is close."""
+    matches = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.55)
+    return matches[0] if matches else None
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` or an empty string."""
+    match = nearest(name, candidates)
+    return f" (did you mean '{match}'?)" if match else ""
+
+
+def available(group: str) -> list[str]:
+    """Names that our packaged configs offer for a group; empty for a plain key."""
+    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+
+
+def check(config_name: str, overrides: list[str], config_dir: str | None = None) -> DictConfig:
+    """Compose the configuration of an entry point and check it.
+
+    Args:
+        config_name: root config, e.g. `"train"`.
+        overrides: the command line without flags; of a sweep's values each one is checked.
+        config_dir: the user's own folder of configs (`--config-dir`), searched first.
+
+    Returns:
+        The composed config, run-time values of Hydra filled with stand-ins.
+
+    Raises:
+        ConfigError: everything found wrong, one line per fault.
+    """
+    with _composer(config_name, config_dir) as loader:
+        return _check(loader, config_name, overrides)
+
+
+def _check(loader: ConfigLoader, config_name: str, overrides: list[str]) -> DictConfig:
+    faults: list[Fault] = []
+    parsed, syntax_faults = _parse(overrides, loader)
+    faults += syntax_faults
+    base = compose(config_name)
+    choices, values = _split(parsed, loader)
+    sound_choices = []
+    for override in choices:
+        found = list(_choice_faults(override, loader))
+        faults += found
+        if not found:
+            sound_choices.append(override)
+    composed, found = _compose(config_name, [text for o in sound_choices for text in _first_value(o)])
+    faults += found
+    if composed is None:
+        raise _error(faults, overrides)
+    params = OmegaConf.to_container(composed.hydra.sweeper, resolve=False).get("params") or {}  # type: ignore[union-attr]
+    if params:
+        extra, found = _parse([f"{key}={value}" for key, value in params.items()], loader)
+        faults += found
+        more_choices, more_values = _split(extra, loader)
+        for override in more_choices:
+            faults += _choice_faults(override, loader)
+        values += more_values
+        if not faults:
+            sound_choices += more_choices
+            composed, found = _compose(config_name, [text for o in sound_choices for text in _first_value(o)])
+            faults += found
+            if composed is None:
+                raise _error(faults, overrides)
+    sound = []
+    for override in values:
+        fault = _key_fault(override, composed)
+        if fault is None:
+            sound.append(override)
+        elif override.key_or_group.split(".")[0] in composed or sound_choices == choices:
+            # Below a group whose choice is wrong every key looks unknown; that is one fault, not two.
+            faults.append(fault)
+    texts = [text for o in [*sound_choices, *sound] for text in _first_value(o)]
+    final, found = _compose(config_name, texts)
+    faults += found
+    if final is None:
+        raise _error(faults, overrides)
+    declared = {*map(str, base), *loader.list_groups("")}
+    faults += check_tree(final, declared)
+    for text in _other_values(sound):
+        variant, found = _compose(config_name, [*texts, text])
+        faults += found
+        if variant is not None:
+            key = text.split("=")[0].lstrip("+~")
+            faults += [f for f in check_tree(variant, declared) if f.key.startswith(key) and f not in faults]
+    if faults:
+        raise _error(faults, overrides)
+    return final
+
+
+def check_tree(config: DictConfig, declared: Collection[str] | None = None) -> list[Fault]:
+    """Faults of a composed config: missing values, interpolations, undeclared keys, `_target_` nodes."""
+    faults, resolved = _resolve(config)
+    if declared is not None:
+        faults += [
+            Fault(key, f"unknown key{did_you_mean(key, declared)}, set by a config file")
+            for key in resolved
+            if key not in declared
+        ]
+    faults += list(_bind(resolved, ""))
+    return faults
+
+
+def _error(faults: list[Fault], overrides: list[str]) -> ConfigError:
+    unique = list(dict.fromkeys(faults))
+    named = next(
+        (o for o in overrides if re.match(r"\+?(experiment|sweep|dataset|source|task)=", o)), "the command line"
+    )
+    count = "1 fault" if len(unique) == 1 else f"{len(unique)} faults"
+    return ConfigError("\n".join([f"ConfigError: {count} in {named}", *(f"  {fault}" for fault in unique)]))
+
+
+@contextmanager
+def _composer(config_name: str, config_dir: str | None) -> Iterator[ConfigLoader]:
+    """Hydra initialised on our packaged configs for the duration of a `with` block."""
+    search_path = create_config_search_path("pkg://conf")
+    if config_dir is not None:
+        folder = Path(config_dir).absolute()
+        if not folder.is_dir():
+            raise ConfigError(f"--config-dir {config_dir}: no such folder")
+        search_path.prepend("command-line", f"file://{folder}", anchor=SearchPathQuery(provider="schema"))
+    version.setbase("1.3")
+    GlobalHydra.instance().clear()
+    Hydra.create_main_hydra2(task_name=config_name, config_search_path=search_path)
+    try:
+        yield GlobalHydra.instance().config_loader()
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def _parse(overrides: list[str], loader: ConfigLoader) -> tuple[list[Override], list[Fault]]:
+    parser = OverridesParser.create(config_loader=loader)
+    parsed, faults = [], []
+    for text in overrides:
+        try:
+            parsed.append(parser.parse_override(text))
+        except OverrideParseException as error:
+            reason = str(error).splitlines()[0]
+            faults.append(Fault("", f"cannot read '{text}': {reason}. Write key=value; quote spaces and commas"))
+    return parsed, faults
+
+
+def _is_group(override: Override, loader: ConfigLoader) -> bool:
+    return loader.get_group_options(override.key_or_group) != []
+
+
+def _split(parsed: list[Override], loader: ConfigLoader) -> tuple[list[Override], list[Override]]:
+    """Group choices and hydra's own keys first, then value overrides."""
+    groups: list[Override] = []
+    values: list[Override] = []
+    for override in parsed:
+        is_value = not (override.key_or_group.startswith("hydra") or _is_group(override, loader))
+        (values if is_value else groups).append(override)
+    return groups, values
+
+
+def _choice_faults(override: Override, loader: ConfigLoader) -> Iterator[Fault]:
+    group = override.key_or_group
+    if not _is_group(override, loader) or override.is_delete():
+        return
+    options = sorted(loader.get_group_options(group))
+    for value in _choice_values(override):
+        if value is not None and str(value) not in options:
+            listing = "" if nearest(str(value), options) else f"; choose one of: {', '.join(options)}"
+            yield Fault(f"{group}={value}", f"no such choice{did_you_mean(str(value), options)}{listing}")
+
+
+def _choice_values(override: Override) -> list[Any]:
+    if override.is_sweep_override():
+        return [text.strip("'\"") for text in _sweep_texts(override)]
+    value = override.value()
+    return list(value) if isinstance(value, list) else [value]
+
+
+def _first_value(override: Override) -> list[str]:
+    """The override itself, or the first value of a swept one (none where a sweeper draws it)."""
+    if not override.is_sweep_override():
+        return [override.input_line or ""]
+    prefix = "+" if override.is_add() else ""
+    for text in _sweep_texts(override):
+        return [f"{prefix}{override.get_key_element()}={text}"]
+    return []
+
+
+def _sweep_texts(override: Override) -> list[str]:
+    """The values of a swept override; none for intervals and globs, which the sweeper or Hydra fills in."""
+    if override.is_choice_sweep() or override.is_range_sweep():
+        return [str(text) for text in override.sweep_string_iterator()]
+    return []
+
+
+def _other_values(overrides: list[Override]) -> list[str]:
+    return [f"{o.get_key_element()}={text}" for o in overrides if o.is_sweep_override() for text in _sweep_texts(o)[1:]]
+
+
+def _key_fault(override: Override, composed: DictConfig) -> Fault | None:
+    """A value override (`a.b=1`) whose key no config file declares."""
+    if override.is_add() or override.is_force_add():
+        return None
+    node: Any = composed
+    path: list[str] = []
+    for part in override.key_or_group.split("."):
+        if not OmegaConf.is_config(node):
+            return Fault(override.key_or_group, f"'{'.'.join(path)}' is a plain value and has no keys below it")
+        if OmegaConf.is_dict(node):
+            known = [str(key) for key in node if key != "hydra"]
+            if part not in known:
+                return _unknown_key(override.key_or_group, part, path, node, known)
+        path.append(part)
+        try:
+            node = node[int(part)] if OmegaConf.is_list(node) else node[part]
+        except (OmegaConfBaseException, ValueError, IndexError):
+            return None
+    return None
+
+
+def _unknown_key(key: str, part: str, path: list[str], node: DictConfig, known: list[str]) -> Fault:
+    place = ".".join(path)
+    target = node.get("_target_") if "_target_" in node else None
+    if target is not None:
+        try:
+            accepted = read_signature(target).parameters
+        except TargetError:
+            accepted = {}
+        if part in accepted:
+            return Fault(key, f"not in the config yet, though {target} takes it: write +{key}=...")
+        known = [*known, *accepted]
+    visible = [name for name in dict.fromkeys(known) if not name.startswith("_")]
+    match = nearest(part, visible)
+    hint = f"did you mean '{'.'.join([*path, match])}'?" if match else f"known here: {', '.join(visible[:24])}"
+    return Fault(key, f"unknown key{f' in {place}' if place else ''} ({hint})")
+
+
+def _compose(config_name: str, texts: list[str]) -> tuple[DictConfig | None, list[Fault]]:
+    try:
+        config = compose(config_name, overrides=texts, return_hydra_config=True)
+    except (HydraException, ConfigCompositionException, OmegaConfBaseException) as error:
+        return None, [Fault("", " ".join(str(error).split())[:400])]
+    OmegaConf.set_readonly(config, False)
+    OmegaConf.set_struct(config, False)
+    config.hydra.runtime.output_dir = "<run folder>"
+    config.hydra.job.num, config.hydra.job.id, config.hydra.job.name = 0, "job", config_name
+    config.hydra.job.override_dirname = ""
+    return config, []
+
+
+def _resolve(config: DictConfig) -> tuple[list[Fault], dict[str, Any]]:
+    """Plain tree with interpolations resolved; unresolvable or missing leaves become None and a fault."""
+    from hydra.core.hydra_config import HydraConfig
+
+    HydraConfig.instance().set_config(config)
+    faults: list[Fault] = []
+
+    def walk(node: Any, path: str) -> Any:
+        if OmegaConf.is_dict(node):
+            return {
+                key: read(node, key, f"{path}.{key}" if path else str(key)) for key in node if path or key != "hydra"
+            }
+        if OmegaConf.is_list(node):
+            return [read(node, index, f"{path}.{index}") for index in range(len(node))]
+        return node
+
+    def read(node: Any, key: Any, path: str) -> Any:
+        if OmegaConf.is_missing(node, key):
+            raw = OmegaConf.to_container(node, resolve=False)[key]  # type: ignore[index,call-overload]
+            if isinstance(raw, str) and raw.startswith("${"):  # the fault is reported where it points to
+                return None
+            faults.append(Fault(path, f"no value{_comment_of(config, path)}; set {path}=..."))
+            return None
+        try:
+            return walk(node[key], path)
+        except (OmegaConfBaseException, HydraException) as error:
+            faults.append(Fault(path, " ".join(str(error).splitlines()[0].split())))
+            return None
+
+    resolved = walk(config, "")
+    return faults, resolved
+
+
+def _comment_of(config: DictConfig, path: str) -> str:
+    """The comment beside a mandatory key in its config file, as a hint of what belongs there."""
+    group, _, leaf = path.rpartition(".")
+    choice = OmegaConf.select(config, f"hydra.runtime.choices.{group}") if group else None
+    files = [CONF / group.replace(".", "/") / f"{choice}.yaml"] if choice else [CONF / f"{config.hydra.job.name}.yaml"]
+    for file in files:
+        if file.is_file():
+            match = re.search(rf"^\s*{re.escape(leaf)}:\s*\?\?\?\s*#\s*(.+)$", file.read_text(), flags=re.MULTILINE)
+            if match:
+                return f": {match.group(1).strip()}"
+    return ""
+
+
+def _bind(node: Any, path: str) -> Iterator[Fault]:
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield from _bind_target(node, path)
+        for key, value in node.items():
+            yield from _bind(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _bind(value, f"{path}.{index}")
+
+
+def _bind_target(node: Mapping[str, Any], path: str) -> Iterator[Fault]:
+    target = str(node["_target_"])
+    try:
+        signature = read_signature(target)
+    except TargetError as error:
+        yield Fault(f"{path}._target_", f"{error}{did_you_mean(error.part, error.names)}")
+        return
+    given = [str(key) for key in node if key not in _INSTANTIATE_KEYS]
+    yield from _unexpected(signature, given, path)
+    if not node.get("_partial_") and "_args_" not in node:
+        for parameter in signature.parameters.values():
+            if parameter.required and parameter.name not in given:
+                yield Fault(path, f"missing '{parameter.name}', which {target} needs")
+    for key in given:
+        taken = signature.parameters.get(key)
+        builds_object = isinstance(node[key], Mapping) and "_target_" in node[key]
+        if taken is None or taken.annotation is None or builds_object:
+            continue
+        problem = mismatch(node[key], taken.annotation)
+        if problem:
+            yield Fault(f"{path}.{key}", problem)
+
+
+def _unexpected(signature: Signature, given: list[str], path: str) -> Iterator[Fault]:
+    if signature.open_ended:
+        return
+    for key in given:
+        if key not in signature.parameters:
+            free = [name for name in signature.parameters if name not in given]
+            hint = did_you_mean(key, free) or did_you_mean(key, signature.parameters)
+            yield Fault(path, f"unexpected '{key}'{hint} for {signature.target}")

@@ -1,0 +1,132 @@
+"""Run folders and checkpoints: finding, reading and rebuilding them."""
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.errors import InputError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A checkpoint with what is needed to rebuild its model and data.
+
+    `run_dir` is the folder that results of this run belong to (the checkpoint's own folder for a lone file).
+    """
+
+    run_dir: Path
+    checkpoint_path: Path
+    checkpoint: dict[str, Any]
+    config: dict[str, Any]
+    facts: dict[str, Any]
+
+    @property
+    def system(self) -> str:
+        """The paper, e.g. `actor`."""
+        return str(self.checkpoint["troupe"]["system"])
+
+
+def find_checkpoint(run: str | Path) -> Path:
+    """The checkpoint of a run folder (best, else last) or the file itself.
+
+    Raises:
+        InputError: no such path, or a folder without a checkpoint.
+    """
+    path = Path(run).expanduser()
+    if path.is_file():
+        return path
+    if not path.exists():
+        raise InputError(
+            f"run={path} does not exist; give a run folder (outputs/<experiment>/<date>_<time>) or a .ckpt file"
+        )
+    for candidate in (path / "checkpoints" / "best.ckpt", path / "checkpoints" / "last.ckpt"):
+        if candidate.is_file():
+            return candidate
+    newest = sorted(path.glob("*/checkpoints/*.ckpt"), key=lambda file: file.stat().st_mtime)
+    hint = f"; its newest run is {newest[-1].parents[1]}" if newest else ""
+    raise InputError(f"run={path} holds no checkpoints/best.ckpt or last.ckpt{hint}")
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read one of our checkpoints, tensors on the CPU.
+
+    Raises:
+        InputError: not a checkpoint, holds more than plain data, or was not written by this project.
+    """
+    import torch
+
+    path = Path(path)
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise InputError(f"checkpoint {path} does not exist") from error
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"checkpoint {path} is refused: it holds more than tensors and plain data, or is no checkpoint.\n"
+            "Published checkpoints are imported with: python -m entrypoints.convert source=<paper> checkpoint=<file>"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"checkpoint {path} cannot be read (truncated or no checkpoint): {str(error).splitlines()[0]}"
+        ) from error
+    if not isinstance(checkpoint, dict) or "troupe" not in checkpoint:
+        raise InputError(
+            f"checkpoint {path} was not written by this project (no 'troupe' entry).\n"
+            "Published checkpoints are imported with: python -m entrypoints.convert source=<paper> checkpoint=<file>"
+        )
+    found = checkpoint["troupe"].get("format")
+    if found != FORMAT:
+        raise InputError(f"checkpoint {path} has format {found}; this version reads format {FORMAT}")
+    return checkpoint
+
+
+def load_run(run: str | Path, system: str | None = None) -> LoadedRun:
+    """Read a run folder or checkpoint.
+
+    Args:
+        run: run folder or checkpoint file.
+        system: the paper that is expected, if only one will do.
+
+    Raises:
+        InputError: as `find_checkpoint` and `load_checkpoint`, or the checkpoint is of another system.
+    """
+    path = find_checkpoint(run)
+    checkpoint = load_checkpoint(path)
+    card = checkpoint["troupe"]
+    if system is not None and card["system"] != system:
+        raise InputError(f"{path} is a checkpoint of '{card['system']}', expected '{system}'")
+    run_dir = path.parent.parent if path.parent.name == "checkpoints" else path.parent
+    return LoadedRun(run_dir, path, checkpoint, card["config"], card["facts"])
+
+
+def build_module(config: dict[str, Any]) -> Any:
+    """The LightningModule of a resolved config."""
+    from hydra.utils import instantiate
+
+    return instantiate(config["model"], _convert_="object")
+
+
+def build_datamodule(config: dict[str, Any]) -> Any:
+    """The LightningDataModule of a resolved config."""
+    from hydra.utils import instantiate
+
+    return instantiate(config["data"], _convert_="object")
+
+
+def load_module(run: LoadedRun) -> Any:
+    """The trained LightningModule in eval mode; averaged weights where the run kept them.
+
+    Raises:
+        InputError: weights and config do not belong together.
+    """
+    module = build_module(run.config)
+    try:
+        module.load_state_dict(run.checkpoint["state_dict"], strict=True)
+    except RuntimeError as error:
+        raise InputError(
+            f"{run.checkpoint_path}: the weights do not fit the stored config.\n{str(error)[:300]}"
+        ) from error
+    return module.eval()

@@ -1,0 +1,197 @@
+"""`python -m entrypoints.train experiment=<name>`: fit, test, write the run folder, return the monitored value."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.errors import InputError
+from entrypoints import cli, launch, resume
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule, Trainer
+    from omegaconf import DictConfig
+
+    from callbacks.run_card import Status
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Command line."""
+    cli.run("train", train, needs=("experiment|sweep",), redirect=resume.redirect)
+
+
+def train(cfg: "DictConfig") -> float | None:
+    """One job under Hydra: in this process, or as several ranks when the trainer asks for several devices."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    hydra_config = HydraConfig.get()
+    run_dir = Path(hydra_config.runtime.output_dir)
+    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    config["experiment"] = hydra_config.runtime.choices.get("experiment")
+    config["overrides"] = list(hydra_config.overrides.task)
+    done = _finished_value(config, run_dir)
+    if done is not None:
+        log.info("resume=auto: %s is finished already", run_dir)
+        return done
+    if launch.launched_externally():
+        launch.check_slurm(config["trainer"])
+        return fit(config, run_dir)
+    processes = launch.count_processes(config["trainer"])
+    if processes == 1:
+        return fit(config, run_dir)
+    launch.run_ranks(config, run_dir, processes)
+    from callbacks.run_card import read_run_card
+
+    return (read_run_card(run_dir) or {}).get("monitor", {}).get("value")
+
+
+def fit(config: dict[str, Any], run_dir: Path) -> float | None:
+    """Train with a resolved config and write everything into `run_dir`; one call per rank.
+
+    Returns:
+        The best value of the monitored quantity, None when nothing was monitored (`fast_dev_run`).
+
+    Raises:
+        InputError: bad input.
+    """
+    from callbacks.run_card import end_run_card, start_run_card
+
+    def end(status: Status, error: BaseException | str | None = None, **fields: Any) -> None:
+        if launch.is_first_rank():
+            end_run_card(run_dir, status, error, **fields)
+
+    if launch.is_first_rank():
+        start_run_card(run_dir, **_card(config))
+    try:
+        value = _fit(config, run_dir)
+    except KeyboardInterrupt:
+        end("interrupted", "stopped by the user")
+        raise
+    except SystemExit as error:  # Lightning ends an interrupted fit this way
+        end("interrupted", f"stopped with code {error.code}")
+        raise
+    except InputError as error:
+        end("failed", str(error))
+        raise
+    except Exception as error:
+        end("failed", error)
+        log.exception("training failed; the run folder is %s", run_dir)
+        raise
+    finally:
+        _close_loggers()
+    end("finished", monitor={**config["monitor"], "value": value})
+    return value
+
+
+def system_of(config: dict[str, Any]) -> str:
+    """Which paper a config trains, from its module's address: `lightning_modules.actor.ActorModule` -> `actor`."""
+    return str(config["model"]["_target_"]).split(".")[1]
+
+
+def _card(config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "experiment": config["experiment"],
+        "command": " ".join(["python -m entrypoints.train", *config["overrides"]]),
+        "overrides": config["overrides"],
+        "seed": config["seed"],
+        "monitor": {**config["monitor"], "value": None},
+    }
+
+
+def _fit(config: dict[str, Any], run_dir: Path) -> float | None:
+    import torch
+    from hydra.utils import instantiate
+    from lightning.pytorch import seed_everything
+
+    from callbacks.checkpoint_contents import ConfigInCheckpoint
+    from components.files.atomic import write_json
+    from entrypoints.runs import build_datamodule, build_module, load_checkpoint
+
+    seed_everything(config["seed"], workers=True, verbose=False)
+    torch.set_float32_matmul_precision("high")
+    checkpoint = resume.checkpoint_to_resume(config["resume"], run_dir)
+    datamodule, module = build_datamodule(config), build_module(config)
+    if config["ckpt"] is not None:
+        _start_from(module, config["ckpt"])
+    callbacks = [instantiate(node, _convert_="object") for node in (config["callbacks"] or {}).values() if node]
+    loggers = [instantiate(node, _convert_="object") for node in (config["logger"] or {}).values() if node]
+    callbacks.append(ConfigInCheckpoint(system_of(config), str(config["experiment"]), config))
+    if checkpoint is not None:
+        last_epoch = int(load_checkpoint(checkpoint)["epoch"])
+        log.info("continuing from %s after epoch %d", checkpoint, last_epoch)
+        for logger in loggers:
+            if hasattr(logger, "keep_epochs"):
+                logger.keep_epochs(last_epoch)
+    trainer: Trainer = instantiate(
+        config["trainer"],
+        callbacks=callbacks,
+        logger=loggers or False,
+        default_root_dir=str(run_dir),
+        _convert_="object",
+    )
+    if config["compile"]:
+        _compile(module)
+    trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    metrics = _plain(trainer.callback_metrics)
+    value = _monitored(trainer, config, metrics)
+    if config["test"]:
+        best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+        trainer.test(module, datamodule=datamodule, ckpt_path="best" if best else None, weights_only=True)
+    if trainer.is_global_zero and not config["trainer"]["fast_dev_run"]:
+        write_json(run_dir / "metrics.json", {**metrics, **_plain(trainer.callback_metrics)})
+    return value
+
+
+def _start_from(module: "LightningModule", path: str) -> None:
+    from entrypoints.runs import load_run
+
+    run = load_run(path)
+    try:
+        module.load_state_dict(run.checkpoint["state_dict"], strict=True)
+    except RuntimeError as error:
+        raise InputError(f"ckpt={path} does not fit this model ({run.system}).\n{str(error)[:300]}") from error
+    log.info("weights of %s loaded; optimiser and epoch start afresh", run.checkpoint_path)
+
+
+def _compile(module: "LightningModule") -> None:
+    # In place, so that checkpoint keys stay as they are.
+    for child in module.children():
+        if any(True for _ in child.parameters()):
+            child.compile()
+
+
+def _monitored(trainer: "Trainer", config: dict[str, Any], metrics: dict[str, float]) -> float | None:
+    best = getattr(trainer.checkpoint_callback, "best_model_score", None)
+    if best is not None:
+        return float(best)
+    return metrics.get(config["monitor"]["name"])
+
+
+def _finished_value(config: dict[str, Any], run_dir: Path) -> float | None:
+    """Under `resume=auto` a finished job of a repeated sweep is not trained again."""
+    from callbacks.run_card import read_run_card
+
+    card = read_run_card(run_dir) or {}
+    finished = config["resume"] == "auto" and card.get("status") == "finished"
+    return card["monitor"]["value"] if finished else None
+
+
+def _plain(metrics: Any) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def _close_loggers() -> None:
+    """The second job of a sweep must not write into the first one's wandb run."""
+    import sys
+
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and getattr(wandb, "run", None) is not None:
+        wandb.finish(quiet=True)
+
+
+if __name__ == "__main__":
+    main()
