@@ -1,0 +1,103 @@
+"""The conditional VAE of ACTOR: an encoder and a decoder of equal sizes."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from components.body.pose_format import PoseFormat
+from lightning_modules.actor.networks.sizes import NetworkSizes
+
+
+class CVAEOutput(NamedTuple):
+    """What one pass through the CVAE gives."""
+
+    motion: Tensor  # [B, J, F, T] reconstruction
+    mu: Tensor  # [B, D]
+    logvar: Tensor  # [B, D]
+    z: Tensor  # [B, D]
+
+
+def sample_gaussian(
+    mu: Tensor, logvar: Tensor, noise: Tensor | None = None, generator: torch.Generator | None = None
+) -> Tensor:
+    """z = mu + noise * exp(logvar / 2), in float32, all `[B, D]`; standard normal noise is drawn where none is given."""
+    mu, logvar = mu.float(), logvar.float()
+    if noise is None:
+        noise = torch.randn(mu.shape, generator=generator, device=mu.device)
+    return mu + noise * torch.exp(0.5 * logvar)
+
+
+class ActorCVAE(nn.Module):
+    """Encoder, reparameterisation, decoder.
+
+    Args:
+        encoder: called with the sizes; gives `(motion, mask, action, second_action) -> (mu, logvar)`.
+        decoder: called with the sizes; gives `(z, mask, action, second_action) -> motion`.
+        num_classes: actions of the data.
+        pose_rep, translation, glob: pose format of the data; they fix joints and features.
+        num_frames: frames of a clip; below 1 the length varies.
+        latent_dim, ff_size, num_layers, num_heads, dropout, activation, conditioning: see `NetworkSizes`.
+
+    Raises:
+        InputError: sizes that do not fit each other.
+    """
+
+    def __init__(
+        self,
+        encoder: Callable[[NetworkSizes], nn.Module],
+        decoder: Callable[[NetworkSizes], nn.Module],
+        num_classes: int,
+        pose_rep: str = "rot6d",
+        translation: bool = True,
+        glob: bool = True,
+        num_frames: int = 60,
+        latent_dim: int = 256,
+        ff_size: int = 1024,
+        num_layers: int = 4,
+        num_heads: int = 4,
+        dropout: float = 0.1,
+        activation: Literal["gelu", "relu"] = "gelu",
+        conditioning: Literal["single", "pair"] = "single",
+    ) -> None:
+        super().__init__()
+        self.pose_format = PoseFormat(pose_rep, translation, glob)
+        self.sizes = NetworkSizes(
+            num_joints=self.pose_format.num_joints,
+            num_feats=self.pose_format.num_feats,
+            num_classes=num_classes,
+            num_frames=max(num_frames, 0),
+            latent_dim=latent_dim,
+            ff_size=ff_size,
+            num_layers=num_layers,
+            num_heads=num_heads,
+            dropout=dropout,
+            activation=activation,
+            conditioning=conditioning,
+        )
+        self.encoder = encoder(self.sizes)
+        self.decoder = decoder(self.sizes)
+
+    def encode(self, motion: Tensor, mask: Tensor, action: Tensor, second_action: Tensor) -> tuple[Tensor, Tensor]:
+        """Motion `[B, J, F, T]` to mu and logvar `[B, D]`."""
+        return self.encoder(motion, mask, action, second_action)
+
+    def decode(self, z: Tensor, mask: Tensor, action: Tensor, second_action: Tensor) -> Tensor:
+        """Latents `[B, D]` to motion `[B, J, F, T]`."""
+        return self.decoder(z, mask, action, second_action)
+
+    def forward(
+        self, motion: Tensor, mask: Tensor, action: Tensor, second_action: Tensor, noise: Tensor | None = None
+    ) -> CVAEOutput:
+        """Encode, sample, decode.
+
+        Args:
+            motion: `[B, J, F, T]`.
+            mask: bool `[B, T]`, True = real frame.
+            action, second_action: `[B]` int64 labels.
+            noise: `[B, D]`; drawn where None. Zeros give the reconstruction from the posterior mean.
+        """
+        mu, logvar = self.encode(motion, mask, action, second_action)
+        z = sample_gaussian(mu, logvar, noise)
+        return CVAEOutput(self.decode(z, mask, action, second_action), mu, logvar, z)
