@@ -4,7 +4,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             "Free some space or choose another folder with paths.output_dir=... (or the command's own output key)"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder may not even exist
+            temporary.unlink()
 
 
 def write_text(path: str | Path, text: str) -> None:

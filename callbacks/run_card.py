@@ -1,0 +1,152 @@
+"""`run.json`: one plain file that says what a run was, how far it came and how it ended.
+
+The entry point writes the start and the end; the `RunReport` callback adds what only the trainer knows. Each write
+merges into the file and replaces it whole, so a killed run leaves a readable card with status "running".
+"""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from callbacks.machine import collect_devices, collect_versions, git_state
+from components.files.atomic import write_json
+
+RUN_CARD = "run.json"
+Status = Literal["running", "finished", "failed", "interrupted"]
+
+
+def plain(value: Any) -> Any:
+    """Turn a value into json-able and `weights_only`-loadable data: containers, numbers, strings, None.
+
+    Numpy and torch scalars become numbers, arrays become lists, paths become strings, tuples and sets become lists.
+
+    Raises:
+        TypeError: the value has no plain form (an object, a function); the message names its type.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key if isinstance(key, str | int) else str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(plain(item) for item in value)
+    if callable(getattr(value, "tolist", None)):  # numpy and torch
+        return plain(value.tolist())
+    raise TypeError(f"{type(value).__module__}.{type(value).__qualname__} cannot be stored as plain data")
+
+
+def read_run_card(run_dir: str | Path) -> dict[str, Any] | None:
+    """The card of a run folder, None where there is none or it is not a json object."""
+    try:
+        card = json.loads((Path(run_dir) / RUN_CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return card if isinstance(card, dict) else None
+
+
+def update_run_card(run_dir: str | Path, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge `fields` into the card, write it whole and return it."""
+    card = (read_run_card(run_dir) or {}) | plain(fields)
+    write_json(Path(run_dir) / RUN_CARD, card)
+    return card
+
+
+def start_run_card(run_dir: str | Path, **fields: Any) -> dict[str, Any]:
+    """Write the card of a run that begins (or goes on, with `resume`): status "running", machine, versions, git.
+
+    Args:
+        run_dir: the run folder.
+        fields: what the entry point knows: experiment, command, overrides, seed, monitor (`{name, mode}`).
+    """
+    earlier = read_run_card(run_dir)
+    resumed = 0 if earlier is None else int(earlier.get("resumed", 0)) + 1
+    return update_run_card(
+        run_dir,
+        {
+            "status": "running",
+            "error": None,
+            "started": _now(),
+            "ended": None,
+            "seconds": None,
+            "resumed": resumed,
+            "versions": collect_versions(),
+            "devices": collect_devices(),
+            "git": git_state(),
+            "pid": os.getpid(),
+            "host": platform.node(),
+            **fields,
+        },
+    )
+
+
+def end_run_card(
+    run_dir: str | Path, status: Status, error: BaseException | str | None = None, **fields: Any
+) -> dict[str, Any]:
+    """Write how a run ended. `error` is kept as one line: the type and the first line of the message."""
+    card = read_run_card(run_dir) or {}
+    ended = _now()
+    return update_run_card(
+        run_dir,
+        {
+            "status": status,
+            "error": error_line(error),
+            "ended": ended,
+            "seconds": _seconds_between(card.get("started"), ended),
+            **fields,
+        },
+    )
+
+
+def error_line(error: BaseException | str | None) -> str | None:
+    """One line for tables: `ValueError: the first line of the message`; the lines of a string are joined."""
+    if error is None:
+        return None
+    if isinstance(error, str):
+        return " ".join(error.split())
+    message = str(error).strip().splitlines()
+    name = type(error).__name__
+    return f"{name}: {message[0]}" if message else name
+
+
+def process_is_gone(card: Mapping[str, Any]) -> bool:
+    """Whether a card that says "running" belongs to a process of this machine that no longer exists."""
+    pid = card.get("pid")
+    if card.get("status") != "running" or card.get("host") != platform.node() or not isinstance(pid, int):
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # the process exists and belongs to somebody else
+        return False
+    return _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """A killed process that nobody has waited for, as happens in containers without an init, still answers to kill."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state == "Z"
+
+
+def _now() -> str:
+    return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds")
+
+
+def _seconds_between(started: object, ended: str) -> float | None:
+    if not isinstance(started, str):
+        return None
+    try:
+        return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()
+    except (ValueError, TypeError):
+        return None
