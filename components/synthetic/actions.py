@@ -44,8 +44,10 @@ ACTIONS: dict[str, Performance] = {
     "boxing": box,
     "throw": throw,
 }
+# Actions of one hand: left-handed performers do their mirror image.
+_ONE_HANDED = ("drink", "eat", "phone", "boxing", "throw")
 NUM_PERFORMERS = 12
-_SHORTEST, _LONGEST = 60, 72
+_SHORTEST, _LONGEST = 60, 68
 # Where the first frame's pelvis stands before the camera, and how far from facing it people may stand (radians).
 _DISTANCE, _FLOOR, _HEADING = 10.0, 1.0, 0.14
 _LEFT = [index for index, name in enumerate(SMPL_JOINTS) if name.startswith("left_")]
@@ -73,7 +75,7 @@ def perform(action: str, performer: Performer, draw: Draw, frames: int | None = 
         action: a name of `ACTIONS`.
         performer: who acts.
         draw: every other choice: length, tempo, side, heading.
-        frames: length; 60 to 72 by default.
+        frames: length; 60 to 68 by default.
 
     Raises:
         InputError: no such action.
@@ -83,7 +85,7 @@ def perform(action: str, performer: Performer, draw: Draw, frames: int | None = 
     length = draw.integer(_SHORTEST, _LONGEST) if frames is None else frames
     figure = ACTIONS[action](performer, length, draw)
     rotations, positions = figure.rotations, figure.positions
-    if performer.left_handed:
+    if performer.left_handed and action in _ONE_HANDED:
         rotations, positions = mirror(rotations, positions)
     heading = axis_rotation("Y", torch.tensor(draw.normal(_HEADING), dtype=torch.float64))
     return to_camera(heading, rotations, positions)

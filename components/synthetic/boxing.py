@@ -16,11 +16,10 @@ _PUNCH = ((0.0, 0.0), (4.0, 1.0), (5.0, 1.0), (10.0, 0.0))
 def box(performer: Performer, frames: int, draw: Draw) -> Figure:
     """Left foot and left fist ahead; the left jabs, the right crosses with the whole trunk behind it."""
     every = 11.5 * draw.uniform(0.96, 1.04) / performer.tempo
-    first = draw.integer(0, 1)
     start = draw.uniform(1.0, 3.0)
     punches = {LEFT: torch.zeros(frames, dtype=torch.float64), RIGHT: torch.zeros(frames, dtype=torch.float64)}
     for number in range(int(frames / every) + 1):
-        side = LEFT if (number + first) % 2 == 0 else RIGHT
+        side = LEFT if number % 2 == 0 else RIGHT
         begin = start + number * every
         punches[side] += keyframes(frames, [begin + moment for moment, _ in _PUNCH], [share for _, share in _PUNCH])
     jab, cross = punches[LEFT] * performer.energy, punches[RIGHT] * performer.energy

@@ -46,9 +46,7 @@ def turn_steering_wheel(performer: Performer, frames: int, draw: Draw) -> Figure
     """Both hands hold a wheel before the chest and turn it to one side and to the other."""
     period = 40.0 * draw.uniform(0.95, 1.05) / performer.tempo
     at = torch.arange(frames, dtype=torch.float64)
-    # The first turn goes to the left or to the right.
-    sign = 1.0 if draw.chance(0.5) else -1.0
-    wheel = sign * math.radians(62) * performer.energy * torch.sin(2 * math.pi * at / period + draw.uniform(-0.2, 0.2))
+    wheel = math.radians(62) * performer.energy * torch.sin(2 * math.pi * at / period + draw.uniform(-0.2, 0.2))
     figure = Figure(performer, frames)
     stand(figure, draw, usual_stance(performer, draw, 0.32), drop=0.035 * performer.scale, lean=0.05, sway=0.6)
     # Positive turns the left hand up: a turn to the right.

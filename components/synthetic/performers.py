@@ -102,7 +102,7 @@ def rest_joints(scale: float = 1.0, legs: float = 1.0, arms: float = 1.0, should
 
 
 def draw_performers(count: int, seed: int) -> list[Performer]:
-    """A cast of `count` people; every fourth acts with the left hand."""
+    """A cast of `count` people; every sixth acts with the left hand."""
     cast = []
     for index in range(count):
         draw = Draw(seed, 7919, index)
@@ -117,7 +117,7 @@ def draw_performers(count: int, seed: int) -> list[Performer]:
                 stoop=draw.uniform(-0.02, 0.07),
                 carry=draw.uniform(0.16, 0.24),
                 toe_out=draw.uniform(0.10, 0.20),
-                left_handed=index % 4 == 3,
+                left_handed=index % 6 == 5,
             )
         )
     return cast

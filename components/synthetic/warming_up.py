@@ -11,9 +11,10 @@ from components.synthetic.performers import Performer
 
 
 def warm_up(performer: Performer, frames: int, draw: Draw) -> Figure:
-    """One of three exercises."""
+    """One of three exercises, arm circles most often."""
     stance = usual_stance(performer, draw, 0.52)
-    exercise = (circle_arms, bend_sideways, twist_trunk)[draw.integer(0, 2)]
+    which = draw.uniform(0.0, 1.0)
+    exercise = circle_arms if which < 0.6 else bend_sideways if which < 0.85 else twist_trunk
     return exercise(performer, frames, draw, stance)
 
 
@@ -38,11 +39,10 @@ def circle_arms(performer: Performer, frames: int, draw: Draw, stance: Stance) -
 def bend_sideways(performer: Performer, frames: int, draw: Draw, stance: Stance) -> Figure:
     """Bends to one side with the other arm over the head, the near hand on the hip, then to the other side."""
     period = 48.0 * draw.uniform(0.95, 1.05) / performer.tempo
-    first = LEFT if draw.chance(0.5) else RIGHT
     shares = (0.02, 0.20, 0.30, 0.48)
     reach = {
-        first: rise_and_fall(frames, 0.0, period, shares),
-        -first: rise_and_fall(frames, -period / 2, period, shares),
+        RIGHT: rise_and_fall(frames, 0.0, period, shares),
+        LEFT: rise_and_fall(frames, -period / 2, period, shares),
     }
     tilt = performer.energy * (reach[RIGHT] - reach[LEFT])
     figure = Figure(performer, frames)
@@ -68,9 +68,8 @@ def bend_sideways(performer: Performer, frames: int, draw: Draw, stance: Stance)
 def twist_trunk(performer: Performer, frames: int, draw: Draw, stance: Stance) -> Figure:
     """Turns the trunk from side to side with the arms held out."""
     period = 32.0 * draw.uniform(0.95, 1.05) / performer.tempo
-    sign = 1.0 if draw.chance(0.5) else -1.0
-    swing = sign * performer.energy * torch.sin(2 * math.pi * torch.arange(frames, dtype=torch.float64) / period)
-    late = sign * torch.sin(2 * math.pi * torch.arange(frames, dtype=torch.float64) / period - 0.35)
+    angle = 2 * math.pi * torch.arange(frames, dtype=torch.float64) / period
+    swing, late = performer.energy * torch.sin(angle), torch.sin(angle - 0.35)
     figure = Figure(performer, frames)
     stand(figure, draw, stance, turn=0.30 * swing, drop=0.01 * performer.scale)
     figure.spine(performer.stoop, 0.0, 0.70 * swing)
