@@ -6,13 +6,13 @@ Exit codes: 0 success, 1 failure, 2 bad input, 130 interrupted.
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hydra
 from hydra._internal.utils import get_args_parser
 
 from components.errors import InputError
+from components.files.atomic import check_writable
 from entrypoints.config_check import ConfigError, Fault, available, check
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ def _check_first(
             name = need.split("|")[0]
             raise ConfigError(str(Fault(f"{name}=<name>", f"missing. Choose one of: {', '.join(available(name))}")))
     config = check(config_name, overrides, config_dir)
+    if config.hydra.output_subdir is not None:
+        check_writable(config.paths.output_dir, "paths.output_dir")
     if redirect is not None:
         sys.argv += redirect(overrides, config)
 
@@ -82,8 +84,3 @@ def _run_hydra(config_name: str, job: Job) -> None:
 
     # Hydra finds packaged configs by module name, also when the project is installed.
     hydra.main(version_base="1.3", config_path="pkg://conf", config_name=config_name)(task)()
-
-
-def workspace_path(path: str) -> Path:
-    """A path from the command line, `~` expanded; relative paths are relative to the current folder."""
-    return Path(path).expanduser()

@@ -20,7 +20,7 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import ConfigCompositionException, HydraException, OverrideParseException
+from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -185,7 +185,7 @@ def _parse(overrides: list[str], loader: ConfigLoader) -> tuple[list[Override], 
     for text in overrides:
         try:
             parsed.append(parser.parse_override(text))
-        except OverrideParseException as error:
+        except HydraException as error:
             reason = str(error).splitlines()[0]
             faults.append(Fault("", f"cannot read '{text}': {reason}. Write key=value; quote spaces and commas"))
     return parsed, faults

@@ -206,9 +206,11 @@ def _die_with_parent() -> None:
 def main() -> None:
     """One rank: `python -m entrypoints.launch <run folder>`, started by `run_ranks` alone."""
     from entrypoints import train
+    from entrypoints.run_logging import log_to_run_folder
 
     _die_with_parent()
     run_dir = Path(sys.argv[1])
+    log_to_run_folder(run_dir, first_rank=is_first_rank())
     config = json.loads((run_dir / ".hydra" / "resolved.json").read_text())
     try:
         train.fit(config, run_dir)

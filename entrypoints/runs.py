@@ -102,18 +102,34 @@ def load_run(run: str | Path, system: str | None = None) -> LoadedRun:
     return LoadedRun(run_dir, path, checkpoint, card["config"], card["facts"])
 
 
-def build_module(config: dict[str, Any]) -> Any:
-    """The LightningModule of a resolved config."""
+def build(node: dict[str, Any], **arguments: Any) -> Any:
+    """The object of a `_target_` node.
+
+    Raises:
+        InputError: the class refuses its arguments; Hydra would wrap the message in a traceback of its own.
+    """
+    from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
-    return instantiate(config["model"], _convert_="object")
+    try:
+        return instantiate(node, _convert_="object", **arguments)
+    except InstantiationException as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, InputError):
+            cause = cause.__cause__
+        if isinstance(cause, InputError):
+            raise cause from error
+        raise
+
+
+def build_module(config: dict[str, Any]) -> Any:
+    """The LightningModule of a resolved config."""
+    return build(config["model"])
 
 
 def build_datamodule(config: dict[str, Any]) -> Any:
     """The LightningDataModule of a resolved config."""
-    from hydra.utils import instantiate
-
-    return instantiate(config["data"], _convert_="object")
+    return build(config["data"])
 
 
 def load_module(run: LoadedRun) -> Any:

@@ -4,14 +4,14 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from callbacks.run_card import Status, end_run_card, read_run_card, start_run_card
 from components.errors import InputError
 from entrypoints import cli, launch, resume
+from entrypoints.run_logging import quiet_lightning
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
     from omegaconf import DictConfig
-
-    from callbacks.run_card import Status
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +42,6 @@ def train(cfg: "DictConfig") -> float | None:
     if processes == 1:
         return fit(config, run_dir)
     launch.run_ranks(config, run_dir, processes)
-    from callbacks.run_card import read_run_card
-
     return (read_run_card(run_dir) or {}).get("monitor", {}).get("value")
 
 
@@ -56,7 +54,6 @@ def fit(config: dict[str, Any], run_dir: Path) -> float | None:
     Raises:
         InputError: bad input.
     """
-    from callbacks.run_card import end_run_card, start_run_card
 
     def end(status: Status, error: BaseException | str | None = None, **fields: Any) -> None:
         if launch.is_first_rank():
@@ -102,21 +99,21 @@ def _card(config: dict[str, Any]) -> dict[str, Any]:
 
 def _fit(config: dict[str, Any], run_dir: Path) -> float | None:
     import torch
-    from hydra.utils import instantiate
     from lightning.pytorch import seed_everything
 
     from callbacks.checkpoint_contents import ConfigInCheckpoint
     from components.files.atomic import write_json
-    from entrypoints.runs import build_datamodule, build_module, load_checkpoint
+    from entrypoints.runs import build, build_datamodule, build_module, load_checkpoint
 
+    quiet_lightning()
     seed_everything(config["seed"], workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")
     checkpoint = resume.checkpoint_to_resume(config["resume"], run_dir)
     datamodule, module = build_datamodule(config), build_module(config)
     if config["ckpt"] is not None:
         _start_from(module, config["ckpt"])
-    callbacks = [instantiate(node, _convert_="object") for node in (config["callbacks"] or {}).values() if node]
-    loggers = [instantiate(node, _convert_="object") for node in (config["logger"] or {}).values() if node]
+    callbacks = [build(node) for node in (config["callbacks"] or {}).values() if node]
+    loggers = [build(node) for node in (config["logger"] or {}).values() if node]
     callbacks.append(ConfigInCheckpoint(system_of(config), str(config["experiment"]), config))
     if checkpoint is not None:
         last_epoch = int(load_checkpoint(checkpoint)["epoch"])
@@ -124,12 +121,11 @@ def _fit(config: dict[str, Any], run_dir: Path) -> float | None:
         for logger in loggers:
             if hasattr(logger, "keep_epochs"):
                 logger.keep_epochs(last_epoch)
-    trainer: Trainer = instantiate(
+    trainer: Trainer = build(
         config["trainer"],
         callbacks=callbacks,
         logger=loggers or False,
         default_root_dir=str(run_dir),
-        _convert_="object",
     )
     if config["compile"]:
         _compile(module)
@@ -140,7 +136,7 @@ def _fit(config: dict[str, Any], run_dir: Path) -> float | None:
     value = _monitored(trainer, config, metrics)
     if config["test"]:
         best = getattr(trainer.checkpoint_callback, "best_model_path", "")
-        trainer.test(module, datamodule=datamodule, ckpt_path="best" if best else None, weights_only=True)
+        trainer.test(module, datamodule=datamodule, ckpt_path=best or None, weights_only=True)
     if trainer.is_global_zero and not config["trainer"]["fast_dev_run"]:
         write_json(run_dir / "metrics.json", {**metrics, **_plain(trainer.callback_metrics)})
     return value
@@ -173,8 +169,6 @@ def _monitored(trainer: "Trainer", config: dict[str, Any], metrics: dict[str, fl
 
 def _finished_value(config: dict[str, Any], run_dir: Path) -> float | None:
     """Under `resume=auto` a finished job of a repeated sweep is not trained again."""
-    from callbacks.run_card import read_run_card
-
     card = read_run_card(run_dir) or {}
     finished = config["resume"] == "auto" and card.get("status") == "finished"
     return card["monitor"]["value"] if finished else None

@@ -47,3 +47,21 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, content: Any) -> None:
     """Write json atomically, two-space indent, trailing newline."""
     write_text(path, json.dumps(content, indent=2, allow_nan=True) + "\n")
+
+
+def check_writable(folder: str | Path, key: str) -> None:
+    """Create a folder and try to write into it, so that a long job does not find out at its end.
+
+    Raises:
+        InputError: the folder cannot be made or written; the message names the config key.
+    """
+    folder = Path(folder)
+    probe = folder / f".write-{uuid.uuid4().hex[:8]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"{key}={folder}: cannot write there ({error.strerror or error}); choose another folder"
+        ) from error

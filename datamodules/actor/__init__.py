@@ -1,0 +1,3 @@
+"""ACTOR's data."""
+
+from datamodules.actor.datamodule import ActorDataModule as ActorDataModule

@@ -80,7 +80,8 @@ class TinyDataModule(LightningDataModule):
         sampler: DistributedSampler = DistributedSampler(
             self.rows, num_replicas=self.trainer.world_size, rank=self.trainer.global_rank, shuffle=True
         )
-        sampler.set_epoch(self.trainer.current_epoch)
+        # The epoch about to run: on resume `current_epoch` still counts the finished one while loaders are made.
+        sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)
         return DataLoader(
             self.rows,
             self.batch_size,

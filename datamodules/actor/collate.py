@@ -1,0 +1,26 @@
+"""Motions of several lengths in one batch."""
+
+from collections.abc import Sequence
+
+import torch
+
+from datamodules.actor.batch import MotionBatch, MotionItem
+
+
+def collate_motions(items: Sequence[MotionItem]) -> MotionBatch:
+    """Pad with zeros to the longest motion; the mask is True on the frames that an item has."""
+    motions = [item["motion"] for item in items]
+    lengths = torch.tensor([motion.shape[-1] for motion in motions])
+    longest = int(lengths.max())
+    batch = motions[0].new_zeros(len(motions), *motions[0].shape[:-1], longest)
+    for row, motion in enumerate(motions):
+        batch[row, ..., : motion.shape[-1]] = motion
+    action = torch.tensor([item["action"] for item in items])
+    return {
+        "motion": batch,
+        "mask": torch.arange(longest) < lengths[:, None],
+        "lengths": lengths,
+        "action": action,
+        "second_action": action.clone(),
+        "mix_alpha": torch.ones(len(motions)),
+    }

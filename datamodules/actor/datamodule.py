@@ -1,0 +1,224 @@
+"""ACTOR's data: a HumanAct12Poses folder, plain or P x K batches, originals only in evaluation."""
+
+import json
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import BatchSampler, DataLoader
+
+from components.body.pose_format import PoseFormat
+from components.errors import InputError
+from components.files.atomic import write_json
+from datamodules.actor.collate import collate_motions
+from datamodules.actor.datasets import MotionDataset, split_clips
+from datamodules.actor.frames import FrameSampling, Sampling
+from datamodules.actor.humanact12 import FPS, PICKLE, MotionClips, action_names, open_humanact12
+from datamodules.actor.masks import leg_motion
+from datamodules.loading import epoch_to_load, make_loader
+from datamodules.samplers import EvaluationBatchSampler, ShuffledBatchSampler, rank_info
+
+log = logging.getLogger(__name__)
+
+
+class ActorDataModule(LightningDataModule):
+    """Loaders of motions in a representation, with labels.
+
+    Args:
+        root: folder with `humanact12poses.pkl` (and `actions.json` for other classes than the published ones).
+        pose_rep, translation, glob, glob_rot: the representation, see `PoseFormat`.
+        num_frames, sampling, sampling_step, min_len, max_len: frames of a training sample, see `FrameSampling`.
+        num_classes: labels lie in 0..num_classes-1.
+        val_fraction: share of every class that is held out; 0 (published) trains on all and evaluates on the same.
+        split_seed: seed of the split; a constant of its own, so that runs with other seeds share the split.
+        batch_size: clips of a batch, per process. Training with `sampler` takes the size from there.
+        sampler: partial batch sampler (`GroupedBatchSampler`); None gives plain shuffled batches.
+        mix: partial `MixingCollate`; None gives plain batches.
+        num_workers: loader processes.
+        seed: seed of order, frames and mixing; each epoch, rank and batch gets its own stream.
+        on_error: broken samples: `raise`, or `skip` with a warning.
+        synthetic: partial writer of synthetic data, used only when `root` is `synthetic_root` and holds none.
+        synthetic_root: where synthetic data belong.
+        cache_dir: where the converted arrays go if the data folder cannot be written.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        pose_rep: Literal["xyz", "rotvec", "rotmat", "rotquat", "rot6d"] = "rot6d",
+        translation: bool = True,
+        glob: bool = True,
+        glob_rot: Sequence[float] = (np.pi, 0.0, 0.0),
+        num_frames: int = 60,
+        sampling: Sampling = "conseq",
+        sampling_step: int = 1,
+        min_len: int = -1,
+        max_len: int = -1,
+        num_classes: int = 12,
+        val_fraction: float = 0.0,
+        split_seed: int = 0,
+        batch_size: int = 20,
+        sampler: Callable[..., BatchSampler] | None = None,
+        mix: Callable[..., Any] | None = None,
+        num_workers: int = 0,
+        seed: int = 0,
+        on_error: Literal["skip", "raise"] = "raise",
+        synthetic: Callable[..., None] | None = None,
+        synthetic_root: str | None = None,
+        cache_dir: str | None = None,
+    ) -> None:
+        super().__init__()
+        if not 0 <= val_fraction < 1:
+            raise InputError(f"data.val_fraction={val_fraction}: expected at least 0 and below 1")
+        if batch_size < 1 or num_workers < 0 or num_classes < 1:
+            raise InputError(
+                f"data.batch_size={batch_size} and num_classes={num_classes} must be at least 1, "
+                f"num_workers={num_workers} at least 0"
+            )
+        if on_error not in ("skip", "raise"):
+            raise InputError(f"data.on_error='{on_error}' is not one of skip, raise")
+        self.root = Path(root).expanduser()
+        self.pose_format = PoseFormat(pose_rep, translation, glob, tuple(glob_rot))
+        self.sampling = FrameSampling(num_frames, sampling, sampling_step, min_len, max_len)
+        self.num_classes = num_classes
+        self.val_fraction, self.split_seed = val_fraction, split_seed
+        self.batch_size, self.num_workers = batch_size, num_workers
+        self.sampler, self.mix = sampler, mix
+        self.seed = seed
+        self.on_error: Literal["skip", "raise"] = on_error
+        self.synthetic, self.synthetic_root = synthetic, synthetic_root
+        self.cache_dir = cache_dir
+        self.fps = FPS
+
+    def prepare_data(self) -> None:
+        """Write synthetic data where they are asked for and missing; convert the pickle."""
+        wanted = None if self.synthetic_root is None else Path(self.synthetic_root).expanduser().resolve()
+        if self.synthetic is not None and self.root.resolve() == wanted:
+            _write_synthetic(self.root, self.synthetic)
+        _ = self.clips
+
+    @cached_property
+    def clips(self) -> MotionClips:
+        """All usable clips; converts the pickle if nobody has."""
+        return open_humanact12(self.root, self.num_classes, self.on_error, self.cache_dir)
+
+    @cached_property
+    def action_names(self) -> tuple[str, ...]:
+        """Names by label."""
+        return action_names(self.root, self.num_classes)
+
+    @cached_property
+    def split(self) -> tuple[np.ndarray, np.ndarray]:
+        """Indices of training and evaluation clips."""
+        return split_clips(self.clips.labels, self.val_fraction, self.split_seed)
+
+    def facts(self) -> dict[str, Any]:
+        """What the data are, in plain containers, for `run.json` and checkpoints."""
+        counts = np.bincount(self.clips.labels, minlength=self.num_classes).tolist()
+        lengths = self.clips.lengths
+        train, val = self.split
+        return {
+            "root": str(self.root),
+            "synthetic": (self.root / "synthetic.json").is_file(),
+            "action_names": list(self.action_names),
+            "num_classes": self.num_classes,
+            "fps": self.fps,
+            "clips": len(self.clips),
+            "clips_per_class": dict(zip(self.action_names, counts)),
+            "frames": int(lengths.sum()),
+            "frames_per_clip": {
+                "min": int(lengths.min()),
+                "median": float(np.median(lengths)),
+                "max": int(lengths.max()),
+            },
+            "splits": {"train": len(train), "val": len(val), "test": len(val), "held_out": self.val_fraction > 0},
+            "skipped": {"count": len(self.clips.skipped), "samples": self.clips.skipped[:20]},
+        }
+
+    def setup(self, stage: str | None = None) -> None:
+        """Build the datasets of both splits."""
+        train, val = self.split
+        self.train_set = MotionDataset(self.clips, train, self.pose_format, self.sampling)
+        self.val_set = MotionDataset(self.clips, val, self.pose_format, self.sampling, centred=True)
+        if stage in (None, "fit"):
+            _ = self.train_collate  # faults of the mixing settings show before training starts
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches of the epoch that comes next; P x K with `sampler`, mixed with `mix`."""
+        chance: dict[str, Any] = {
+            "seed": self.seed,
+            "epoch": epoch_to_load(self.trainer),
+            "reshuffle": not getattr(self.trainer, "overfit_batches", 0),
+        }
+        process = self._process()
+        if self.sampler is not None:
+            batches = self.sampler(sampler=process, labels=self.train_set.labels.tolist(), **chance)
+        else:
+            batches = ShuffledBatchSampler(process, len(self.train_set), self.batch_size, **chance)
+        return make_loader(self.train_set, batches, self.train_collate, self.num_workers)
+
+    def val_dataloader(self) -> DataLoader:
+        """Unmixed motions, the same frames every time, every clip once over all ranks."""
+        batches = EvaluationBatchSampler(self._process(), len(self.val_set), self.batch_size, self.seed)
+        return make_loader(self.val_set, batches, collate_motions, self.num_workers)
+
+    def test_dataloader(self) -> DataLoader:
+        """The evaluation clips: the data set has no test list of its own."""
+        return self.val_dataloader()
+
+    @cached_property
+    def train_collate(self) -> Callable[..., Any]:
+        """Collate of the training batches."""
+        if self.mix is None:
+            return collate_motions
+        motion = leg_motion(self.clips, self.split[0], self.num_classes)
+        return self.mix(action_names=self.action_names, pose_format=self.pose_format, leg_motion=motion)
+
+    def _process(self) -> Any:
+        if self.trainer is None:
+            return rank_info(0, 1)
+        return rank_info(self.trainer.global_rank, self.trainer.world_size)
+
+
+def _write_synthetic(root: Path, writer: Callable[..., None]) -> None:
+    """Write synthetic files whole: into a folder beside, then one by one into place, the pickle last."""
+    settings = {key: value for key, value in getattr(writer, "keywords", {}).items()}
+    card = root / "synthetic.json"
+    if (root / PICKLE).is_file() and (not card.is_file() or _read_card(card) == settings):
+        return
+    log.info(
+        "data.root=%s: writing SYNTHETIC motions (%s). Use your own data with data.root=<folder with %s>",
+        root, ", ".join(f"{key}={value}" for key, value in settings.items()) or "default settings", PICKLE,
+    )  # fmt: skip
+    temporary = root.with_name(f".{root.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        temporary.mkdir(parents=True)
+        writer(temporary)
+        write_json(temporary / "synthetic.json", settings)
+        root.mkdir(parents=True, exist_ok=True)
+        for file in sorted(temporary.iterdir(), key=lambda path: path.name == PICKLE):
+            os.replace(file, root / file.name)
+    except OSError as error:
+        raise InputError(
+            f"cannot write synthetic data to {root}: {error.strerror or error}.\n"
+            "Choose another place with paths.data=<folder> or free some space"
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _read_card(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

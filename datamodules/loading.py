@@ -1,0 +1,51 @@
+"""One way to make a loader, and the epoch that a loader must start with."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from torch.utils.data import BatchSampler, DataLoader, Dataset
+
+
+def make_loader(
+    dataset: Dataset,
+    batch_sampler: BatchSampler,
+    collate: Callable[[list[Any]], Any],
+    num_workers: int = 0,
+    pin_memory: bool | None = None,
+) -> DataLoader:
+    """A loader whose workers live through all epochs.
+
+    Args:
+        dataset: maps what the batch sampler yields to items.
+        batch_sampler: decides order, ranks and seeds.
+        collate: list of items to a batch.
+        num_workers: processes; 0 loads in the training process.
+        pin_memory: page-locked batches; default where CUDA is in use.
+    """
+    return DataLoader(
+        dataset,
+        batch_sampler=batch_sampler,
+        collate_fn=collate,
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
+        # A generator of its own: by default a loader advances torch's global stream once per epoch, and a resumed run
+        # would then see other noise than an uninterrupted one.
+        generator=torch.Generator().manual_seed(0),
+    )
+
+
+def epoch_to_load(trainer: Trainer | None) -> int:
+    """The epoch whose batches the next train loader gives.
+
+    Lightning creates the loader's iterator, and workers draw their first batches from it, before it tells the sampler
+    the epoch of a resumed run. A checkpoint written by the validation at the end of an epoch moreover holds a counter
+    that still names the finished epoch.
+    """
+    if trainer is None:
+        return 0
+    progress: Any = trainer.fit_loop.epoch_progress.current
+    finished = progress.processed < progress.started and trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+    return progress.processed + int(finished)

@@ -1,0 +1,45 @@
+"""Runs entry points as a user does: in processes of their own."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = ROOT / "tests" / "entrypoints" / "tiny" / "conf"
+
+
+def start(entry: str, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    """Start `python -m entrypoints.<entry>` with the tiny test configs within reach."""
+    paths = os.pathsep.join([str(ROOT), environment.pop("extra_path", "")]).strip(os.pathsep)
+    command = [sys.executable, "-m", f"entrypoints.{entry}"]
+    if entry == "train":
+        command += ["--config-dir", str(TINY)]
+    return subprocess.Popen(
+        [*command, *arguments],
+        env=os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run(entry: str, *arguments: str, code: int = 0, **environment: str) -> str:
+    """Run to the end, check the exit code, return what was printed."""
+    process = start(entry, *arguments, **environment)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == code, f"exit code {process.returncode}, expected {code}:\n{output[-4000:]}"
+    return output
+
+
+def only_run(folder: Path) -> Path:
+    """The one run folder below an output folder."""
+    (card,) = folder.rglob("run.json")
+    return card.parent
+
+
+def curve(run_dir: Path) -> list[dict[str, str]]:
+    """Rows of metrics.csv without empty cells."""
+    with (run_dir / "metrics.csv").open(newline="") as stream:
+        return [{key: value for key, value in row.items() if value} for row in csv.DictReader(stream)]
