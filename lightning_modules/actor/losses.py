@@ -30,7 +30,7 @@ def velocity_mse(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 
 def gaussian_kl(mu: Tensor, logvar: Tensor, reduction: Literal["sum", "batchmean"] = "sum") -> Tensor:
-    """KL divergence from N(mu, exp(logvar)) to N(0, 1), `[B, D]` each; summed over latents, summed or averaged over B."""
+    """KL divergence from N(mu, exp(logvar)) to N(0, 1), `[B, D]` each: summed over D, summed or averaged over B."""
     total = -0.5 * (1.0 + logvar - mu**2 - logvar.exp()).sum()
     return total / len(mu) if reduction == "batchmean" else total
 
@@ -89,6 +89,11 @@ class ActorLosses(nn.Module):
             raise InputError(f"model.losses.kl_warmup_epochs={kl_warmup_epochs} must be at least 0")
         self.kl_reduction: Literal["sum", "batchmean"] = kl_reduction
         self.kl_warmup_epochs = kl_warmup_epochs
+
+    @property
+    def active_terms(self) -> tuple[str, ...]:
+        """Names of the terms that are computed."""
+        return tuple(name for name, weight in self.weights.items() if weight)
 
     @property
     def needs_positions(self) -> bool:

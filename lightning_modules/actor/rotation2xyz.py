@@ -61,6 +61,8 @@ class Rotation2XYZ(nn.Module):
 
     point_matrix: Tensor | None
     vertex_ids: Tensor | None
+    identity: Tensor
+    global_rotation: Tensor
 
     def __init__(
         self,
@@ -107,7 +109,7 @@ class Rotation2XYZ(nn.Module):
         picks, regressor = self.body.extra_vertex_ids, self.body.J_regressor_extra
         if picks is None or regressor is None:
             raise InputError(
-                f"model.body.jointstype={jointstype} needs extra_vertex_ids and J_regressor_extra, which this body lacks.\n"
+                f"model.body.jointstype={jointstype} needs extra_vertex_ids and J_regressor_extra, not in this body.\n"
                 "Put J_regressor_extra.npy beside the SMPL file, or use model.body.jointstype=smpl (or vertices)"
             )
         joints, first_regressed = len(SMPL_JOINTS), len(SMPL_JOINTS) + len(EXTRA_VERTICES)

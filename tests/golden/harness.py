@@ -57,7 +57,9 @@ class Case:
         np.testing.assert_allclose(value, expected, **self.tolerance(name), err_msg=f"{self.name}:{name}")
 
     def weights(self) -> dict[str, Tensor]:
-        """State dict by the case's rule; entries of `constant_buffers` are left out."""
+        """State dict, stored or by the case's rule; entries of `constant_buffers` are left out."""
+        if self.meta["weights"].startswith("stored"):
+            return {name.removeprefix("state/"): self.tensor(name) for name in self.names("state/")}
         return named_weights(self.meta)
 
 
@@ -73,7 +75,7 @@ def load_case(system: str, name: str) -> Case:
 
 
 def named_weights(meta: dict[str, Any]) -> dict[str, Tensor]:
-    """Weights as a function of key names: `name_fill_v1` and `name_rng_v1` of the golden README."""
+    """Weights as a function of key names: the rules `name_fill_v1`, `name_rng_v1` and `name_fill_v2`."""
     rule = meta["weights"]
     constant = set(meta.get("constant_buffers", []))
     keys = meta["state_keys"].items() if isinstance(meta["state_keys"], dict) else meta["state_keys"]
@@ -89,6 +91,8 @@ def _fill(name: str, shape: tuple[int, ...], rule: str) -> Tensor:
         values = np.sin(0.37 * np.arange(count, dtype=np.float64) + crc % 1000)
     elif rule == "name_rng_v1":
         values = np.random.default_rng(crc).standard_normal(count)
+    elif rule == "name_fill_v2":
+        values = np.random.default_rng(crc).uniform(-1, 1, count)
     else:
         raise ValueError(f"unknown weights rule '{rule}'")
     if name.endswith("running_var") or (len(shape) == 1 and name.endswith("weight")):
@@ -96,5 +100,6 @@ def _fill(name: str, shape: tuple[int, ...], rule: str) -> Tensor:
     elif len(shape) < 2:
         values = 0.1 * values
     else:
-        values = values * np.sqrt(2.0 / (count / shape[0]))
+        gain = 6.0 if rule == "name_fill_v2" else 2.0
+        values = values * np.sqrt(gain / (count / shape[0]))
     return torch.from_numpy(values.astype(np.float32).reshape(shape))

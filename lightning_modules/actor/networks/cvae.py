@@ -22,7 +22,7 @@ class CVAEOutput(NamedTuple):
 def sample_gaussian(
     mu: Tensor, logvar: Tensor, noise: Tensor | None = None, generator: torch.Generator | None = None
 ) -> Tensor:
-    """z = mu + noise * exp(logvar / 2), in float32, all `[B, D]`; standard normal noise is drawn where none is given."""
+    """z = mu + noise * exp(logvar / 2), in float32, all `[B, D]`; noise is drawn from N(0, 1) where none is given."""
     mu, logvar = mu.float(), logvar.float()
     if noise is None:
         noise = torch.randn(mu.shape, generator=generator, device=mu.device)

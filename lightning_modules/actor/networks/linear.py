@@ -1,7 +1,7 @@
 """Linear layers that are quick on AMD processors too.
 
 torch multiplies float32 matrices with Intel's MKL, which leaves the 512-bit units of AMD processors idle; its
-convolutions run on oneDNN, which uses them. A linear layer is a 1x1 convolution: the same float32 sums at twice the speed.
+convolutions run on oneDNN, which uses them. A linear layer is a 1x1 convolution: the same float32 sums, twice as fast.
 """
 
 import functools

@@ -1,0 +1,277 @@
+"""Motions from labels: latent noise in the published modes, decoding, and SMPL parameters for other tools.
+
+Rows are sample-major: row = sample * actions + action.
+"""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+from components.body.pose_format import PoseFormat, decode_rotations
+from components.errors import InputError
+from components.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from lightning_modules.actor.networks.cvae import ActorCVAE
+
+SameAction = Literal["random", "interpolate", "same"]
+DiffAction = Literal["random", "same"]
+World = Literal["y_up", "camera"]
+
+# The data look through a camera with y down and z away; half a turn about x makes y point up.
+CAMERA_TO_WORLD = (1.0, -1.0, -1.0)
+
+
+class ActionPair(NamedTuple):
+    """Labels of one requested motion; a single action is the pair (a, a)."""
+
+    first: int
+    second: int
+
+
+def parse_actions(
+    actions: Sequence[str], action_names: Sequence[str], conditioning: Literal["single", "pair"] = "pair"
+) -> list[ActionPair]:
+    """Labels of requests such as `["walk+drink", "run"]`.
+
+    Args:
+        actions: names, or two names joined by `+`.
+        action_names: the names of the labels 0, 1, ...
+        conditioning: of the model; `single` admits no pairs.
+
+    Raises:
+        InputError: an unknown name (with the nearest one), more than two actions at once, a pair for a model of single
+            actions, or nothing asked for.
+    """
+    if not actions:
+        raise InputError(f"actions=[] asks for nothing; expected e.g. actions=[{action_names[0]}]")
+    return [_parse_action(action, action_names, conditioning) for action in actions]
+
+
+def _parse_action(action: str, action_names: Sequence[str], conditioning: str) -> ActionPair:
+    parts = [part.strip() for part in str(action).split("+")]
+    if len(parts) > 2:
+        raise InputError(f"actions: '{action}' names {len(parts)} actions at once; at most two can be combined")
+    if len(parts) == 2 and conditioning == "single":
+        raise InputError(
+            f"actions: '{action}' is a pair, and this model was trained on single actions.\n"
+            "Use a run of experiment=actor_mix for pairs"
+        )
+    labels = [_label(part, action_names) for part in parts]
+    return ActionPair(labels[0], labels[-1])
+
+
+def _label(name: str, action_names: Sequence[str]) -> int:
+    by_key = {known.replace(" ", "_").lower(): label for label, known in enumerate(action_names)}
+    key = name.replace(" ", "_").lower()
+    if key in by_key:
+        return by_key[key]
+    near = difflib.get_close_matches(key, by_key, n=1, cutoff=0.4)
+    hint = f"did you mean '{action_names[by_key[near[0]]]}'? " if near else ""
+    raise InputError(f"actions: unknown action '{name}'; {hint}\nKnown actions: {', '.join(action_names)}")
+
+
+def noise_rows(num_samples: int, num_actions: int, noise_same_action: SameAction, noise_diff_action: DiffAction) -> int:
+    """How many latent vectors a call draws in its noise modes."""
+    per_action = num_samples if noise_same_action == "random" else 1
+    return per_action * (num_actions if noise_diff_action == "random" else 1)
+
+
+def arrange_noise(
+    noise: Tensor,
+    num_samples: int,
+    num_actions: int,
+    noise_same_action: SameAction = "random",
+    noise_diff_action: DiffAction = "random",
+    fact: float = 1.0,
+) -> Tensor:
+    """Spread drawn noise over all rows.
+
+    Args:
+        noise: `[noise_rows(...), D]`.
+        num_samples, num_actions: S and A.
+        noise_same_action: samples of one action are independent (`random`), equal (`same`), or one vector times -1..1
+            in equal steps (`interpolate`).
+        noise_diff_action: actions have vectors of their own (`random`) or share them (`same`).
+        fact: scale of the noise; below 1 motions are more typical, above more varied.
+
+    Returns:
+        `[S * A, D]`, sample-major.
+    """
+    samples = num_samples if noise_same_action == "random" else 1
+    columns = num_actions if noise_diff_action == "random" else 1
+    grid = noise.view(samples, columns, -1).expand(num_samples, num_actions, -1)
+    if noise_same_action == "interpolate":
+        grid = grid * torch.linspace(-1.0, 1.0, num_samples, device=noise.device)[:, None, None]
+    return fact * grid.reshape(num_samples * num_actions, -1)
+
+
+def latent_noise(
+    num_samples: int,
+    num_actions: int,
+    latent_dim: int,
+    noise_same_action: SameAction = "random",
+    noise_diff_action: DiffAction = "random",
+    fact: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Draw latents `[S * A, D]`; see `arrange_noise`.
+
+    Raises:
+        InputError: an unknown mode.
+    """
+    if noise_same_action not in get_args(SameAction):
+        raise InputError(f"noise_same_action='{noise_same_action}' is not one of {', '.join(get_args(SameAction))}")
+    if noise_diff_action not in get_args(DiffAction):
+        raise InputError(f"noise_diff_action='{noise_diff_action}' is not one of {', '.join(get_args(DiffAction))}")
+    rows = noise_rows(num_samples, num_actions, noise_same_action, noise_diff_action)
+    noise = torch.randn(rows, latent_dim, generator=generator)
+    return arrange_noise(noise, num_samples, num_actions, noise_same_action, noise_diff_action, fact)
+
+
+def interpolate_latents(start: Tensor, end: Tensor, steps: int, mode: Literal["slerp", "linear"] = "slerp") -> Tensor:
+    """Latents from start to end, `[D]` each, in equal steps: `[steps, D]`.
+
+    `slerp` turns the direction at even speed and changes the length linearly: draws from a Gaussian in many dimensions
+    lie near a sphere, and a straight line between two of them would leave it.
+    """
+    weight = torch.linspace(0.0, 1.0, steps, device=start.device).unsqueeze(1)
+    if mode == "linear":
+        return (1 - weight) * start + weight * end
+    if mode != "slerp":
+        raise InputError(f"interpolation mode '{mode}' is not one of slerp, linear")
+    lengths = (1 - weight) * start.norm() + weight * end.norm()
+    a, b = start / start.norm().clamp(min=1e-12), end / end.norm().clamp(min=1e-12)
+    angle = torch.acos((a * b).sum().clamp(-1.0, 1.0))
+    if angle.sin() < 1e-6:
+        return (1 - weight) * start + weight * end
+    return lengths * (torch.sin((1 - weight) * angle) * a + torch.sin(weight * angle) * b) / torch.sin(angle)
+
+
+def interpolate_labels(first: int, second: int, steps: int, num_classes: int) -> Tensor:
+    """Soft labels `[steps, C]` from one action to another; the networks take them in place of integer labels."""
+    weight = torch.linspace(0.0, 1.0, steps)
+    labels = torch.zeros(steps, num_classes)
+    labels[:, first] += 1 - weight
+    labels[:, second] += weight
+    return labels
+
+
+@dataclass(frozen=True)
+class GeneratedMotions:
+    """Generated motions, N rows."""
+
+    motion: Tensor  # [N, J, F, T] pose features, 0 beyond the length
+    lengths: Tensor  # [N] int64
+    mask: Tensor  # [N, T] bool
+    action: Tensor  # [N] int64, or [N, C] soft labels
+    second_action: Tensor  # as action
+    z: Tensor  # [N, D]
+
+
+def frame_mask(lengths: Tensor) -> Tensor:
+    """Bool `[N, max length]`, True for the frames below each length `[N]`."""
+    return torch.arange(int(lengths.max()), device=lengths.device) < lengths.unsqueeze(1)
+
+
+def lay_out(
+    actions: Sequence[ActionPair], durations: Sequence[int] | Tensor, num_samples: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """First labels, second labels and lengths of all rows, `[S * A]` int64 each, sample-major.
+
+    Raises:
+        InputError: durations that are neither `[A]` nor `[S, A]`, or below 1; no samples.
+    """
+    frames = torch.as_tensor(durations, dtype=torch.int64)
+    count = len(actions)
+    if num_samples < 1:
+        raise InputError(f"num_samples={num_samples} must be at least 1")
+    if tuple(frames.shape) not in ((count,), (num_samples, count)):
+        raise InputError(f"durations has shape {list(frames.shape)}; expected one per action, [{count}]")
+    if int(frames.min()) < 1:
+        raise InputError(f"durations holds {int(frames.min())}; every motion needs at least one frame")
+    labels = torch.tensor(actions, dtype=torch.int64).repeat(num_samples, 1)
+    return labels[:, 0], labels[:, 1], frames.expand(num_samples, count).reshape(-1)
+
+
+@torch.no_grad()
+def decode(net: ActorCVAE, z: Tensor, lengths: Tensor, action: Tensor, second_action: Tensor) -> GeneratedMotions:
+    """Decode latents `[N, D]` with labels `[N]` (or soft labels `[N, C]`) to motions of the given lengths `[N]`.
+
+    Evaluation mode while it runs; the network's own mode comes back.
+    """
+    device = next(net.parameters()).device
+    z, lengths, action, second_action = (value.to(device) for value in (z, lengths, action, second_action))
+    mask = frame_mask(lengths)
+    training = net.training
+    net.eval()
+    motion = net.decode(z, mask, action, second_action)
+    net.train(training)
+    return GeneratedMotions(motion, lengths, mask, action, second_action, z)
+
+
+def generate(
+    net: ActorCVAE,
+    actions: Sequence[ActionPair],
+    durations: Sequence[int] | Tensor,
+    num_samples: int = 1,
+    noise_same_action: SameAction = "random",
+    noise_diff_action: DiffAction = "random",
+    fact: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> GeneratedMotions:
+    """Sample motions of actions or pairs of actions.
+
+    Args:
+        net: a trained network.
+        actions: A requests, see `parse_actions`.
+        durations: frames per action, `[A]`, or `[S, A]`.
+        num_samples: S motions of each action.
+        noise_same_action, noise_diff_action, fact: see `arrange_noise`.
+        generator: makes the draw repeatable; on the CPU.
+
+    Raises:
+        InputError: durations that do not fit, or an unknown mode.
+    """
+    action, second_action, lengths = lay_out(actions, durations, num_samples)
+    width = net.sizes.latent_dim
+    z = latent_noise(num_samples, len(actions), width, noise_same_action, noise_diff_action, fact, generator)
+    return decode(net, z, lengths, action, second_action)
+
+
+def smpl_parameters(
+    motion: Tensor, mask: Tensor, pose_format: PoseFormat, world: World = "y_up"
+) -> tuple[Tensor, Tensor]:
+    """SMPL poses and translations of pose features.
+
+    Args:
+        motion: `[N, J, F, T]`, in the data's camera convention (y down, z away).
+        mask: bool `[N, T]`; padded frames come out as the rest pose at the origin.
+        pose_format: the format of the motion; not `xyz`.
+        world: `y_up` turns everything by half a turn about x, `camera` leaves it.
+
+    Returns:
+        Axis-angle poses `[N, T, 72]` and translations `[N, T, 3]` (metres; 0 without a translation row).
+
+    Raises:
+        InputError: the format holds no rotations, or an unknown world.
+    """
+    if world not in get_args(World):
+        raise InputError(f"world='{world}' is not one of {', '.join(get_args(World))}")
+    frames = motion.float().permute(0, 3, 1, 2)
+    translation = frames.new_zeros(*frames.shape[:2], 3)
+    if pose_format.has_translation_row:
+        translation, frames = frames[:, :, -1, :3], frames[:, :, :-1]
+    rotations = decode_rotations(frames, pose_format.pose_rep)
+    if not pose_format.glob:
+        fixed = axis_angle_to_matrix(torch.tensor(list(pose_format.glob_rot), device=motion.device))
+        rotations = torch.cat([fixed.expand(*rotations.shape[:2], 1, 3, 3), rotations], dim=2)
+    if world == "y_up":
+        flip = rotations.new_tensor(CAMERA_TO_WORLD)
+        rotations = torch.cat([flip[:, None] * rotations[:, :, :1], rotations[:, :, 1:]], dim=2)
+        translation = translation * flip
+    identity = torch.eye(3, device=motion.device)
+    rotations = torch.where(mask[:, :, None, None, None], rotations, identity)
+    return matrix_to_axis_angle(rotations).flatten(2), translation * mask.unsqueeze(-1)
