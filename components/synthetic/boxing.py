@@ -6,7 +6,7 @@ import torch
 
 from components.synthetic.curves import Draw, keyframes
 from components.synthetic.feet import Stance, stand
-from components.synthetic.figure import LEFT, RIGHT, Figure
+from components.synthetic.figure import FIST, LEFT, RIGHT, Figure
 from components.synthetic.performers import Performer
 
 # Share of a punch over its frames: leaves the guard, is fully out, stays, is back.
@@ -39,7 +39,7 @@ def box(performer: Performer, frames: int, draw: Draw) -> Figure:
     figure.spine(performer.stoop + 0.16 + 0.05 * cross, 0.0, twist)
     # The eyes stay on the opponent straight ahead.
     figure.head(0.10, 0.0, -(turn + twist) * 0.9)
-    chin = figure.point("head", 0.0, -0.02, 0.06)
+    chin = figure.point("head", 0.0, -0.06, 0.06)
     middle = 0.5 * (figure.joint("left_collar") + figure.joint("right_collar"))
     reach = 0.97 * performer.arm
     for side, share, ahead, low, out in ((LEFT, jab, 0.24, -0.04, 0.11), (RIGHT, cross, 0.13, -0.06, 0.09)):
@@ -50,5 +50,5 @@ def box(performer: Performer, frames: int, draw: Draw) -> Figure:
         target = target + reach * straight
         wrist = guard + share.clamp(0.0, 1.0)[:, None] * (target - guard)
         elbow = torch.stack([0.45 + 0.45 * share, -0.90 + 0.35 * share, -0.10 + 0.0 * share], dim=-1)
-        figure.reach(side, wrist, elbow, pronation=0.35 + 1.1 * share, wrist=0.05)
+        figure.reach(side, wrist, elbow, pronation=0.35 + 1.1 * share, wrist=0.05, grip=FIST)
     return figure

@@ -16,6 +16,8 @@ from components.synthetic.performers import Performer
 
 LEFT, RIGHT = 1, -1
 Angle = float | Tensor
+# Bend of the fingers (SMPL's hand joint) of a loose hand and of one that holds something, radians.
+RELAXED, HOLDING, FIST = 0.25, 0.9, 1.25
 _INDEX = {name: index for index, name in enumerate(SMPL_JOINTS)}
 _MIRROR = torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
 # Shares of the three spine joints in the trunk's angles, and of neck and head in the head's.
@@ -97,12 +99,12 @@ class Figure:
 
     def swing_arm(
         self, side: int, flexion: Angle = 0.0, abduction: Angle = 0.0, elbow: Angle = 0.2, rotation: Angle = 0.0,
-        pronation: Angle = 0.3, wrist: Angle = 0.0,
+        pronation: Angle = 0.3, wrist: Angle = 0.0, grip: Angle = RELAXED,
     ) -> None:  # fmt: skip
         """Arm by angles from hanging: forwards, then outwards, then the inward rotation of the upper arm."""
         hanging = self._spin("Z", -math.pi / 2)
         upper = self._spin("X", flexion, -1.0) @ self._spin("Z", abduction) @ hanging @ self._spin("X", rotation)
-        self._arm(side, upper, self._angle(elbow), pronation, wrist)
+        self._arm(side, upper, self._angle(elbow), pronation, wrist, grip=grip)
 
     def point_arm(self, side: int, direction: Tensor, elbow: Angle = 0.1, pronation: Angle = 0.3) -> None:
         """Upper arm along `direction [T, 3]` of the chest's frame (x outwards, never straight inwards), by the shortest
@@ -114,7 +116,7 @@ class Figure:
 
     def reach(
         self, side: int, wrist_at: Tensor, elbow_to: Tensor, pronation: Angle = 0.3, wrist: Angle = 0.0,
-        radial: Angle = 0.0,
+        radial: Angle = 0.0, grip: Angle = RELAXED,
     ) -> None:  # fmt: skip
         """Put a wrist somewhere and let shoulder and elbow follow.
 
@@ -125,6 +127,7 @@ class Figure:
             pronation: turn of the forearm from thumb up (0) to palm down (pi/2).
             wrist: flexion of the hand towards the palm.
             radial: bend of the hand towards the thumb.
+            grip: bend of the fingers towards the palm.
         """
         left = [_INDEX["left_" + name] for name in ("shoulder", "elbow", "wrist")]
         collar = self._joint("collar", side)
@@ -142,7 +145,7 @@ class Figure:
             torch.linalg.cross(elbow, target, dim=-1),
             soft=0.05,
         )
-        self._arm(side, raised @ upper, bend, pronation, wrist, radial, raised)
+        self._arm(side, raised @ upper, bend, pronation, wrist, radial, grip, raised)
 
     def joint(self, name: str) -> Tensor:
         """Position of a joint placed so far, `[T, 3]`."""
@@ -164,7 +167,7 @@ class Figure:
 
     def _arm(
         self, side: int, upper: Tensor, bend: Tensor, pronation: Angle, wrist: Angle, radial: Angle = 0.0,
-        raised: Tensor | None = None,
+        grip: Angle = RELAXED, raised: Tensor | None = None,
     ) -> None:  # fmt: skip
         """Place collar to hand from the upper arm's rotation in the chest's frame, all for the left side."""
         if raised is None:
@@ -176,9 +179,9 @@ class Figure:
             @ self._spin("Y", radial, -1.0)
         )
         parts = {"collar": raised, "shoulder": raised.transpose(-1, -2) @ upper, "elbow": lower, "wrist": hand}
+        parts["hand"] = self._spin("Z", grip, -1.0)
         for name, local in parts.items():
             self._place(self._joint(name, side), self._mirrored(local, side))
-        self._place(self._joint("hand", side), self._eye())
 
     def _collar_rotation(self, direction: Tensor) -> Tensor:
         """The shoulder girdle follows the arm a little (scapulohumeral rhythm): `[T, 3]` to `[T, 3, 3]`."""

@@ -6,7 +6,7 @@ import torch
 
 from components.synthetic.curves import Draw, rise_and_fall, wander
 from components.synthetic.feet import look_around, stand, usual_stance
-from components.synthetic.figure import LEFT, RIGHT, Figure
+from components.synthetic.figure import FIST, HOLDING, LEFT, RIGHT, Figure
 from components.synthetic.performers import Performer
 
 
@@ -36,8 +36,9 @@ def lift_dumbbell(performer: Performer, frames: int, draw: Draw) -> Figure:
             abduction=performer.carry + 0.02 + 0.03 * curl,
             elbow=math.radians(14) + math.radians(112) * curl * effort,
             rotation=0.10,
-            pronation=-1.15,
+            pronation=-0.85,
             wrist=0.25 * curl,
+            grip=FIST,
         )
     return figure
 
@@ -63,6 +64,8 @@ def turn_steering_wheel(performer: Performer, frames: int, draw: Draw) -> Figure
             forwards + 0.30 * radius * torch.sin(angle),
         )
         raised = torch.sin(angle)
-        elbow = torch.stack([0.70 + 0.10 * raised, -0.80 + 0.0 * raised, -0.25 + 0.0 * raised], dim=-1)
-        figure.reach(side, wrist, elbow, pronation=0.75 - 0.25 * raised, wrist=-0.15, radial=0.15 * raised)
+        elbow = torch.stack([0.55 + 0.15 * raised, -0.85 + 0.0 * raised, -0.20 + 0.0 * raised], dim=-1)
+        figure.reach(
+            side, wrist, elbow, pronation=0.50 - 0.20 * raised, wrist=-0.15, radial=0.15 * raised, grip=HOLDING
+        )
     return figure

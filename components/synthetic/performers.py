@@ -8,28 +8,27 @@ from torch import Tensor
 from components.body.skeleton import SMPL_JOINTS
 from components.synthetic.curves import Draw
 
-# T-pose of an adult of 1.72 m, left half and middle: metres, y up, facing +z, pelvis at the origin. Limb lengths are
-# near the segment table of Winter, Biomechanics and Motor Control of Human Movement (thigh and shank about 0.24 of the
-# height, upper arm and forearm about 0.15 each), with SMPL's joint tree.
+# T-pose of an adult of 1.70 m, left half and middle: metres, y up, facing +z, pelvis at the origin, SMPL's joint tree.
+# Near the packaged body's joints, so that hands meet mouth and ear on that body too.
 _REST: dict[str, tuple[float, float, float]] = {
     "pelvis": (0.0, 0.0, 0.0),
-    "spine1": (0.0, 0.11, -0.02),
+    "spine1": (0.0, 0.105, -0.005),
     "spine2": (0.0, 0.24, -0.01),
-    "spine3": (0.0, 0.30, 0.0),
-    "neck": (0.0, 0.51, -0.04),
-    "head": (0.0, 0.60, 0.0),
-    "left_collar": (0.075, 0.42, -0.03),
-    "left_shoulder": (0.185, 0.455, -0.04),
-    "left_elbow": (0.450, 0.455, -0.05),
-    "left_wrist": (0.705, 0.455, -0.05),
-    "left_hand": (0.785, 0.450, -0.045),
-    "left_hip": (0.075, -0.09, -0.01),
-    "left_knee": (0.105, -0.48, 0.0),
-    "left_ankle": (0.095, -0.89, -0.035),
-    "left_foot": (0.115, -0.945, 0.09),
+    "spine3": (0.0, 0.315, -0.01),
+    "neck": (0.0, 0.495, 0.01),
+    "head": (0.0, 0.595, 0.045),
+    "left_collar": (0.065, 0.43, 0.025),
+    "left_shoulder": (0.18, 0.415, 0.02),
+    "left_elbow": (0.425, 0.415, 0.02),
+    "left_wrist": (0.665, 0.415, 0.02),
+    "left_hand": (0.755, 0.415, 0.02),
+    "left_hip": (0.10, -0.05, 0.01),
+    "left_knee": (0.10, -0.435, 0.01),
+    "left_ankle": (0.10, -0.855, 0.005),
+    "left_foot": (0.107, -0.90, 0.135),
 }
-# Height of the ankle joint over the sole, and where heel and ball touch the floor before and behind the ankle (metres).
-_ANKLE_HEIGHT, _HEEL, _BALL = 0.08, -0.045, 0.125
+# Height of the ankle joint over the sole, and where heel and ball touch the floor behind and before the ankle (metres).
+_ANKLE_HEIGHT, _HEEL, _BALL = 0.07, -0.06, 0.13
 
 
 @dataclass(frozen=True)

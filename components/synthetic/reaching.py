@@ -4,11 +4,11 @@ import torch
 
 from components.synthetic.curves import Draw, keyframes, rise_and_fall, wander
 from components.synthetic.feet import look_around, relaxed_arm, stand, usual_stance
-from components.synthetic.figure import LEFT, RIGHT, Figure
+from components.synthetic.figure import HOLDING, LEFT, RELAXED, RIGHT, Figure
 from components.synthetic.performers import Performer
 
 # The mouth from the head joint, metres of the typical adult.
-MOUTH = (0.0, 0.02, 0.105)
+MOUTH = (0.0, -0.03, 0.105)
 # Where a bent arm's elbow points in the chest's frame, x outwards.
 _ELBOW_LOW = torch.tensor([0.35, -0.75, -0.55], dtype=torch.float64)
 
@@ -25,12 +25,21 @@ def drink(performer: Performer, frames: int, draw: Draw) -> Figure:
     look_around(figure, draw, nod=0.06 * up - 0.38 * performer.energy * tip, turn=-0.06 * up)
     side = draw.uniform(-0.01, 0.01)
     held = figure.point("spine3", -0.14 + side, -0.10 + wander(draw, frames, 0.006), 0.30)
-    at_mouth = figure.point("head", -0.085, MOUTH[1] - 0.085 - 0.02 * tip, MOUTH[2] + 0.085 - 0.01 * tip)
+    # The palm around the cup is 8 cm beyond the wrist; the cup's rim meets the lips.
+    at_mouth = figure.point("head", -0.065, MOUTH[1] - 0.09 - 0.01 * tip, MOUTH[2] + 0.075)
     # The cup keeps clear of the chest on its way.
     way = up[:, None] * at_mouth + (1 - up)[:, None] * held
     way[:, 2] += performer.scale * 0.20 * up * (1 - up)
-    elbow = torch.stack([0.40 + 0.20 * up + 0.10 * tip, -0.80 + 0.10 * tip, -0.55 + 0.75 * up], dim=-1)
-    figure.reach(RIGHT, way, elbow, pronation=0.15 + 0.25 * tip, wrist=0.05, radial=0.15 * up - 0.1)
+    elbow = torch.stack([0.40 + 0.10 * up + 0.10 * tip, -0.80 - 0.05 * up, -0.55 + 0.60 * up], dim=-1)
+    figure.reach(
+        RIGHT,
+        way,
+        elbow,
+        pronation=0.10 - 0.15 * up,
+        wrist=0.10 + 0.25 * up,
+        radial=0.25 * tip - 0.1 * up,
+        grip=HOLDING,
+    )
     relaxed_arm(figure, draw, LEFT)
     return figure
 
@@ -46,11 +55,11 @@ def eat(performer: Performer, frames: int, draw: Draw) -> Figure:
     look_around(figure, draw, nod=0.40 - 0.22 * up)
     plate = figure.point("spine3", 0.06, -0.13 + wander(draw, frames, 0.004), 0.29)
     food = figure.point("spine3", -0.06, -0.06, 0.33)
-    bite = figure.point("head", -0.06, MOUTH[1] - 0.07, MOUTH[2] + 0.09)
+    bite = figure.point("head", -0.075, MOUTH[1] - 0.045, MOUTH[2] + 0.065)
     way = up[:, None] * bite + (1 - up)[:, None] * food
     way[:, 2] += performer.scale * 0.10 * up * (1 - up)
-    elbow = torch.stack([0.75 + 0.1 * up, -0.80 + 0.1 * up, -0.25 + 0.2 * up], dim=-1)
-    figure.reach(RIGHT, way, elbow, pronation=0.9 - 0.8 * up, wrist=0.25 + 0.2 * up)
+    elbow = torch.stack([0.75 - 0.15 * up, -0.80 - 0.1 * up, -0.25 + 0.3 * up], dim=-1)
+    figure.reach(RIGHT, way, elbow, pronation=0.9 - 1.0 * up, wrist=0.25 + 0.15 * up, grip=0.6)
     figure.reach(LEFT, plate, _ELBOW_LOW, pronation=-1.2, wrist=-0.1)
     return figure
 
@@ -69,10 +78,10 @@ def phone(performer: Performer, frames: int, draw: Draw) -> Figure:
     talk = wander(draw, frames, 0.05)
     look_around(figure, draw, nod=0.10 * up + talk, tilt=-0.20 * up, turn=0.15 * up)
     pocket = figure.hanging_wrist(RIGHT, 0.10)
-    ear = figure.point("head", -0.115, -0.045, 0.075)
+    ear = figure.point("head", -0.120, -0.025, 0.055)
     way = up[:, None] * ear + (1 - up)[:, None] * pocket
     way[:, 2] += performer.scale * 0.75 * up * (1 - up)
-    elbow = torch.stack([0.30 + 0.55 * up, -0.45 - 0.40 * up, -0.80 * (1 - up) + 0.15], dim=-1)
-    figure.reach(RIGHT, way, elbow, pronation=0.45 - 0.35 * up, radial=0.1 * up)
+    elbow = torch.stack([0.30 + 0.30 * up, -0.45 - 0.45 * up, -0.65 + 0.95 * up], dim=-1)
+    figure.reach(RIGHT, way, elbow, pronation=0.45 - 0.35 * up, radial=0.1 * up, grip=RELAXED + 0.45 * up)
     relaxed_arm(figure, draw, LEFT, flexion=0.04 * talk)
     return figure

@@ -25,9 +25,9 @@ def sit(performer: Performer, frames: int, draw: Draw) -> Figure:
     position[:, 1] = tall + (seat - tall) * down
     position[:, 2] = -0.40 * performer.leg * back
     # A seated pelvis tips back, a bowing one forwards.
-    figure.pelvis(position, lean=0.42 * bow * performer.energy - 0.16 * down * (1 - bow))
+    figure.pelvis(position, lean=0.42 * bow * performer.energy - 0.08 * down * (1 - bow))
     plant_feet(figure, stance)
-    figure.spine(performer.stoop + 0.36 * bow + 0.18 * down * (1 - bow), 0.0, wander(draw, frames, 0.02))
+    figure.spine(performer.stoop + 0.36 * bow + 0.12 * down * (1 - bow), 0.0, wander(draw, frames, 0.02))
     look_around(figure, draw, nod=-0.30 * bow + 0.04 * down)
     for side, name in ((LEFT, "left"), (RIGHT, "right")):
         hip, knee = figure.joint(f"{name}_hip"), figure.joint(f"{name}_knee")

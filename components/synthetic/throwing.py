@@ -25,6 +25,8 @@ _ELBOW = (
     (0.30, -0.30, -0.90), (0.60, -0.50, -0.60), (0.55, -0.60, -0.55), (0.80, -0.45, 0.10), (0.75, -0.45, 0.10),
     (0.90, 0.10, -0.20), (0.30, -0.30, -0.90),
 )  # fmt: skip
+# The ball leaves the hand at the release.
+_GRIP = (0.9, 0.9, 0.9, 0.9, 0.1, 0.2, 0.3)
 # The other arm points at the target and is then pulled in.
 _AIM = (
     (0.15, -0.95, 0.15), (0.20, -0.40, 0.62), (0.35, -0.02, 0.88), (0.30, -0.15, 0.70), (0.30, -0.50, 0.20),
@@ -57,7 +59,7 @@ def throw(performer: Performer, frames: int, draw: Draw) -> Figure:
         name = "left_collar" if side == LEFT else "right_collar"
         wrist = figure.point(name, side * (0.11 + out), 0.035 + up, ahead)
         elbow = track(_ELBOW) if side == RIGHT else torch.tensor([0.45, -0.75, -0.45], dtype=torch.float64)
-        figure.reach(side, wrist, elbow, pronation=0.5, wrist=0.0)
+        figure.reach(side, wrist, elbow, pronation=0.5, grip=track(_GRIP) if side == RIGHT else 0.3)
     return figure
 
 
