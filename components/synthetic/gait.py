@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from components.synthetic.curves import FPS, Draw, cyclic, interpolate, wander
-from components.synthetic.feet import planted_ankle, standing_height
+from components.synthetic.feet import planted_ankle
 from components.synthetic.figure import LEFT, RIGHT, Figure
 from components.synthetic.performers import Performer
 
@@ -35,6 +35,7 @@ class Gait:
         arm, arm_offset: half range and middle of the shoulder's swing.
         elbow, elbow_swing: middle and half range of the elbow.
         carry: factor on how far the arms are held from the body.
+        grip: bend of the fingers.
     """
 
     cadence: float
@@ -57,21 +58,22 @@ class Gait:
     elbow: float
     elbow_swing: float
     carry: float
+    grip: float
 
 
 WALK = Gait(
-    cadence=0.90, stride=1.45, duty=0.61, touch=0.43,
-    pitch_knots=(0.0, 0.08, 0.30, 0.45, 0.61, 0.70, 0.84, 0.95), pitch=(-18, 0, 0, 14, 55, 48, 0, -20),
-    lift_knots=(0.0, 0.15, 0.38, 0.75, 1.0), lift=(0.0, 0.055, 0.070, 0.025, 0.0),
-    bob=0.022, bob_peak=0.62, reach=0.994, lean=3, sway=0.022, turn=6, roll=3.5,
-    arm=24, arm_offset=4, elbow=24, elbow_swing=9, carry=1.0,
+    cadence=0.90, stride=1.45, duty=0.61, touch=0.46,
+    pitch_knots=(0.0, 0.08, 0.30, 0.45, 0.66, 0.74, 0.86, 0.95), pitch=(-18, 0, 0, 15, 62, 48, 0, -20),
+    lift_knots=(0.0, 0.15, 0.38, 0.75, 1.0), lift=(0.0, 0.035, 0.060, 0.025, 0.0),
+    bob=0.020, bob_peak=0.62, reach=0.994, lean=3, sway=0.022, turn=6, roll=3.5,
+    arm=24, arm_offset=4, elbow=24, elbow_swing=9, carry=1.0, grip=20,
 )  # fmt: skip
 RUN = Gait(
     cadence=1.25, stride=1.95, duty=0.36, touch=0.33,
     pitch_knots=(0.0, 0.06, 0.16, 0.36, 0.50, 0.70, 0.90), pitch=(-8, 0, 0, 52, 85, 55, -6),
     lift_knots=(0.0, 0.38, 0.72, 1.0), lift=(0.0, 0.35, 0.24, 0.0),
     bob=0.036, bob_peak=0.86, reach=0.976, lean=9, sway=0.008, turn=9, roll=3,
-    arm=36, arm_offset=-4, elbow=92, elbow_swing=12, carry=0.9,
+    arm=36, arm_offset=-4, elbow=92, elbow_swing=12, carry=0.9, grip=55,
 )  # fmt: skip
 
 
@@ -147,27 +149,24 @@ def _carry_trunk(
     position = torch.zeros(frames, 3, dtype=torch.float64)
     position[:, 0] = gait.sway * person.leg * loaded
     position[:, 2] = cycle * stride
-    bob = gait.bob * person.leg * torch.cos(2 * angle - 4 * math.pi * gait.bob_peak / 2)
-    position[:, 1] = bob + _riding_height(gait, person, position, bob, feet, cycle)
+    position[:, 1] = gait.bob * person.leg * torch.cos(2 * angle - 2 * math.pi * gait.bob_peak)
+    figure.pelvis(position, turn, lean * 0.6, roll)
+    position[:, 1] += _room_above(gait, figure, cycle, feet)
     figure.pelvis(position, turn, lean * 0.6, roll)
     figure.spine(person.stoop + 0.4 * lean + wander(draw, frames, 0.015), -roll * 0.9, -2.0 * turn)
     figure.head(-0.5 * lean - person.stoop, wander(draw, frames, 0.015), turn + wander(draw, frames, 0.03))
 
 
-def _riding_height(
-    gait: Gait, person: Performer, position: Tensor, bob: Tensor, feet: dict[int, tuple[Tensor, Tensor]], cycle: Tensor
-) -> float:
-    """Pelvis height at which no standing leg is stretched beyond `reach`, metres."""
-    highest = []
-    hip_drop = standing_height(person) - person.ankle_height - person.leg
-    for side, offset in ((LEFT, 0.0), (RIGHT, 0.5)):
-        ankle = feet[side][0]
-        hip_x = position[:, 0] + side * float(person.rest_joints[1, 0])
-        spread = (ankle[:, 0] - hip_x) ** 2 + (ankle[:, 2] - position[:, 2]) ** 2
-        room = ankle[:, 1] + torch.sqrt(((gait.reach * person.leg) ** 2 - spread).clamp(min=0.0)) - bob
+def _room_above(gait: Gait, figure: Figure, cycle: Tensor, feet: dict[int, tuple[Tensor, Tensor]]) -> Tensor:
+    """How far the pelvis can rise until the first standing leg is stretched to `reach`, metres."""
+    room = []
+    for side, name, offset in ((LEFT, "left_hip", 0.0), (RIGHT, "right_hip", 0.5)):
+        away = feet[side][0] - figure.joint(name)
+        spread = away[:, 0] ** 2 + away[:, 2] ** 2
+        height = torch.sqrt(((gait.reach * figure.performer.leg) ** 2 - spread).clamp(min=0.0))
         standing = (cycle + offset) % 1.0 < gait.duty
-        highest.append(room[standing].min())
-    return float(torch.stack(highest).min()) + hip_drop
+        room.append((away[:, 1] + height)[standing].min())
+    return torch.stack(room).min()
 
 
 def _swing_arms(gait: Gait, figure: Figure, draw: Draw, cycle: Tensor) -> None:
@@ -184,4 +183,5 @@ def _swing_arms(gait: Gait, figure: Figure, draw: Draw, cycle: Tensor) -> None:
             rotation=0.30,
             pronation=0.35,
             wrist=0.1,
+            grip=math.radians(gait.grip),
         )
