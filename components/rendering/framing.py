@@ -13,7 +13,7 @@ View = Literal["front", "side", "three_quarter", "back"]
 # Azimuth (0 = from +z, the side that an SMPL body faces; positive = towards its left hand) and elevation, degrees.
 VIEWS: dict[str, tuple[float, float]] = {
     "front": (0.0, 8.0),
-    "side": (90.0, 8.0),
+    "side": (-90.0, 8.0),
     "three_quarter": (35.0, 13.0),
     "back": (180.0, 8.0),
 }

@@ -1,0 +1,80 @@
+"""Films and pictures of motions of a body: on the floor, as a mesh or as a stick figure."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from components.body.model import BodyModel
+from components.body.motion_files import BodyMotion
+from components.media.skeletons import draw_motion
+from components.rendering.floor import Color
+from components.rendering.framing import smooth_path
+from components.rendering.scene import motion_strip, render_motion
+
+# Seconds over which the height of a motion without translation is smoothed: jitter goes, steps stay.
+_SETTLE_SECONDS = 0.06
+
+
+@dataclass(frozen=True)
+class StandingMotion:
+    """A posed motion whose floor is at height 0."""
+
+    vertices: Tensor  # [T, V, 3]
+    joints: Tensor  # [T, 24, 3]
+    faces: Tensor  # [F, 3]
+
+    def mesh_film(self, size: int, view: str = "three_quarter", color: Color | None = None) -> Tensor:
+        """The body, `[T, size, size, 3]` uint8."""
+        return render_motion(self.vertices, self.faces, (size, size), view=view, color=color, follow=self.travels)
+
+    def stick_film(self, size: int, view: str = "three_quarter") -> Tensor:
+        """The stick figure, `[T, size, size, 3]` uint8."""
+        return draw_motion(self.joints, (size, size), view=view, follow=self.travels)
+
+    def strip(self, height: int, color: Color | None = None, poses: int = 8) -> Tensor:
+        """Moments of the body side by side, `[height, W, 3]` uint8."""
+        film = motion_strip(self.vertices, self.faces, color=color, poses=poses)
+        return _scaled(film, height)
+
+    @property
+    def travels(self) -> bool:
+        """Whether the body leaves its place so far that a still camera would show it small (metres over the floor)."""
+        way = self.joints[:, 0, [0, 2]]
+        return bool((way.amax(0) - way.amin(0)).max() > 1.5)
+
+
+@torch.no_grad()
+def stand(motion: BodyMotion, body: BodyModel) -> StandingMotion:
+    """Pose a body and put it on the floor.
+
+    With translation the lowest point of the clip touches the floor. Without, the lowest point of every frame does,
+    smoothed over a few frames: heights are unknown, so a jump in place never leaves the floor.
+    """
+    vertices, joints = motion.pose(body)
+    lowest = vertices[..., 1].amin(1)
+    if motion.in_place:
+        height = smooth_path(lowest[:, None], sigma=max(0.5, _SETTLE_SECONDS * motion.fps))[:, 0]
+    else:
+        height = lowest.min().expand(len(lowest))
+    shift = F.pad(height[:, None], (1, 1))[:, None]
+    return StandingMotion(vertices - shift, joints - shift, body.faces)
+
+
+def _scaled(picture: Tensor, height: int) -> Tensor:
+    if len(picture) == height:
+        return picture
+    width = max(1, round(picture.shape[1] * height / len(picture)))
+    channels = picture.permute(2, 0, 1)[None].float()
+    scaled = F.interpolate(channels, (height, width), mode="bilinear", antialias=True, align_corners=False)
+    return scaled[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8)
+
+
+def shrink_film(film: Tensor, factor: int) -> Tensor:
+    """`[T, H, W, 3]` uint8 made smaller by a whole factor: means of squares of pixels."""
+    if factor <= 1:
+        return film
+    height, width = film.shape[1] // factor * factor, film.shape[2] // factor * factor
+    blocks = film[:, :height, :width].unflatten(2, (-1, factor)).unflatten(1, (-1, factor))
+    return blocks.float().mean((2, 4)).round().to(torch.uint8)
