@@ -137,7 +137,8 @@ class Rotation2XYZ(nn.Module):
             return motion
         with torch.autocast(motion.device.type, enabled=False):
             motion = motion.float()
-            frames = motion.permute(0, 3, 1, 2)  # batch frames joints feats
+            # batch frames joints feats; the many small operations on rotations want their numbers side by side
+            frames = motion.permute(0, 3, 1, 2).contiguous()
             shift = None
             if self.pose_format.has_translation_row:
                 translation = frames[:, :, -1, :3]
