@@ -31,6 +31,8 @@ from entrypoints.signatures import Signature, TargetError, read_signature
 CONF = Path(__file__).resolve().parents[1] / "conf"
 # Keys with a meaning for hydra.utils.instantiate itself.
 _INSTANTIATE_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_", "_args_"}
+# Stands for a value whose fault is reported already.
+_MISSING = object()
 
 
 class ConfigError(InputError):
@@ -296,7 +298,7 @@ def _compose(config_name: str, texts: list[str]) -> tuple[DictConfig | None, lis
 
 
 def _resolve(config: DictConfig) -> tuple[list[Fault], dict[str, Any]]:
-    """Plain tree with interpolations resolved; unresolvable or missing leaves become None and a fault."""
+    """Plain tree with interpolations resolved; unresolvable or missing leaves become a stand-in and a fault."""
     from hydra.core.hydra_config import HydraConfig
 
     HydraConfig.instance().set_config(config)
@@ -315,29 +317,33 @@ def _resolve(config: DictConfig) -> tuple[list[Fault], dict[str, Any]]:
         if OmegaConf.is_missing(node, key):
             raw = OmegaConf.to_container(node, resolve=False)[key]  # type: ignore[index,call-overload]
             if isinstance(raw, str) and raw.startswith("${"):  # the fault is reported where it points to
-                return None
+                return _MISSING
             faults.append(Fault(path, f"no value{_comment_of(config, path)}; set {path}=..."))
-            return None
+            return _MISSING
         try:
             return walk(node[key], path)
         except (OmegaConfBaseException, HydraException) as error:
             faults.append(Fault(path, " ".join(str(error).splitlines()[0].split())))
-            return None
+            return _MISSING
 
     resolved = walk(config, "")
     return faults, resolved
 
 
 def _comment_of(config: DictConfig, path: str) -> str:
-    """The comment beside a mandatory key in its config file, as a hint of what belongs there."""
+    """The comment above or beside a mandatory key in its config file, as a hint of what belongs there."""
     group, _, leaf = path.rpartition(".")
-    choice = OmegaConf.select(config, f"hydra.runtime.choices.{group}") if group else None
-    files = [CONF / group.replace(".", "/") / f"{choice}.yaml"] if choice else [CONF / f"{config.hydra.job.name}.yaml"]
+    folder = CONF / group.replace(".", "/") if group else CONF
+    chosen = OmegaConf.select(config, f"hydra.runtime.choices.{group}") if group else config.hydra.job.name
+    # The chosen file first; it may take the key from another file of its group.
+    files = sorted(folder.glob("*.yaml"), key=lambda file: file.stem != chosen)
+    pattern = (
+        rf"(?:^[ \t]*#[ \t]*(?P<above>.+)\n)?^[ \t]*{re.escape(leaf)}:[ \t]*\?\?\?[ \t]*(?:#[ \t]*(?P<beside>.+))?$"
+    )
     for file in files:
-        if file.is_file():
-            match = re.search(rf"^\s*{re.escape(leaf)}:\s*\?\?\?\s*#\s*(.+)$", file.read_text(), flags=re.MULTILINE)
-            if match:
-                return f": {match.group(1).strip()}"
+        match = re.search(pattern, file.read_text(), flags=re.MULTILINE)
+        if match and (match["beside"] or match["above"]):
+            return f": {(match['beside'] or match['above']).strip()}"
     return ""
 
 
@@ -368,7 +374,7 @@ def _bind_target(node: Mapping[str, Any], path: str) -> Iterator[Fault]:
     for key in given:
         taken = signature.parameters.get(key)
         builds_object = isinstance(node[key], Mapping) and "_target_" in node[key]
-        if taken is None or taken.annotation is None or builds_object:
+        if taken is None or taken.annotation is None or builds_object or node[key] is _MISSING:
             continue
         problem = mismatch(node[key], taken.annotation)
         if problem:
