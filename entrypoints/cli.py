@@ -4,6 +4,7 @@ Exit codes: 0 success, 1 failure, 2 bad input, 130 interrupted.
 """
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -48,6 +49,9 @@ def run(
     except InputError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # `... --help | head`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - closed by the interpreter
+        sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -82,5 +86,7 @@ def _run_hydra(config_name: str, job: Job) -> None:
             print(error, file=sys.stderr)
             sys.exit(2)
 
+    # Hydra would name the application after this file.
+    sys.argv.append(f"hydra.job.name={config_name}")
     # Hydra finds packaged configs by module name, also when the project is installed.
     hydra.main(version_base="1.3", config_path="pkg://conf", config_name=config_name)(task)()
