@@ -238,7 +238,7 @@ def _render_batch(scene: _Scene, vertices: Tensor, cameras: LookAtCamera, floor:
     normals = F.normalize(gather_vertices(vertex_normals(vertices, scene.faces), scene.faces, fragments), dim=-1)
     image = torch.div(fragments.face, len(scene.faces), rounding_mode="floor")
     towards_eye = F.normalize(cameras.eye.expand(batch, 3)[image] - position, dim=-1)
-    lit = shadows.light_at(position + normals * 0.012, image)
+    lit = shadows.light_at(position + normals * 0.02, image)
     color = gather_vertices(scene.colors, scene.faces, fragments)
     color = scene.lights.shade(color, normals, towards_eye, lit).clamp(0, 1)
 

@@ -122,7 +122,7 @@ class Lights:
         """
         key = self.key_direction(normals)
         fill = F.normalize(normals.new_tensor(self.fill), dim=0)
-        direct = lambert(normals, key, wrap=0.2)
+        direct = lambert(normals, key, wrap=0.04)
         half = F.normalize(towards_eye + key, dim=-1)
         gloss = ((normals * half).sum(-1)).clamp(min=0).pow(24) * self.shine
         if lit is not None:
