@@ -34,6 +34,8 @@ _SMOOTHING: dict[str, float] = {
 # Vertices are kept where people look: factor on the cost of removing one.
 _IMPORTANCE: dict[str, float] = {"head": 10.0, "hand": 3.0, "wrist": 3.0, "foot": 2.0, "ankle": 2.0}
 _CAVITY_IMPORTANCE = 0.01
+# Details that a mannequin does without: the vertices that this target moves are removed first.
+_PLAIN_TARGET, _PLAIN_IMPORTANCE = "breast/nipple-size-incr", 0.02
 _SMALLEST_WEIGHT = 0.004
 
 
@@ -46,8 +48,25 @@ class _Poser:
         self.bone_names = list(bones)
         self.bone_weights = bone_weights(source, bones)
         self.shares = bone_to_joint(bones)
-        self.placement = joint_placement(source)
+        self.placement = self._skin_placement()
         self.twists = [TWIST_SHARES.get(name.split(".")[0], 0.0) for name in bones]
+
+    def _skin_placement(self) -> np.ndarray:
+        """`[24, V]`: joints from the skin, as near to MakeHuman's as the skin can tell in all shapes.
+
+        MakeHuman's joint cubes do not always move with the skin around them; a body of SMPL has nothing but its skin.
+        """
+        mesh = self.source.mesh
+        body = np.unique(mesh.quads["body"])
+        mean = self.source.shape(MEAN_ADULT)
+        changes = [0.5 * (self.source.shape(end.most) - self.source.shape(end.least)) for end in SHAPE_COMPONENTS]
+        shapes = np.stack(changes, axis=-1)
+        cubes = joint_placement(self.source)
+        placement = np.zeros_like(cubes)
+        placement[:, body] = joint_regressor(
+            mean[body], cubes @ mean, shapes[body], np.einsum("jv,vck->jck", cubes, shapes), mesh.mirror[body]
+        )
+        return placement
 
     def __call__(self, phenotype: Phenotype) -> tuple[np.ndarray, np.ndarray]:
         """Vertices `[V, 3]` (helpers too) and joints `[24, 3]`, the pelvis at the origin."""
@@ -126,8 +145,11 @@ def body_arrays(source: MakeHuman, max_vertices: int = MAX_VERTICES) -> dict[str
         "part_names": np.array(PART_NAMES),
         "face_parts": face_parts(faces, weights[kept], surface.eye_faces).astype(np.uint8),
         "extra_vertex_ids": np.array([picks[name] for name in EXTRA_VERTICES], dtype=np.int32),
-        "J_regressor_extra": extra_regressor(regressor, template, picks["nose"]).astype(np.float32),
+        "J_regressor_extra": extra_regressor(regressor, template, picks["nose"], mirror).astype(np.float32),
         "shape_names": np.array([component.name for component in SHAPE_COMPONENTS]),
+        # What J_regressor was fitted to, for checks.
+        "rig_joints": joints.astype(np.float32),
+        "rig_joint_shapedirs": joint_shapes.astype(np.float32),
         "licence": np.array(LICENCE),
     }
 
@@ -141,6 +163,7 @@ def _importance(source: MakeHuman, weights: np.ndarray) -> np.ndarray:
     importance = weights @ _by_joint(_IMPORTANCE, 1.0)
     head = weights[:, SMPL_JOINTS.index("head")] > 0.5
     importance[cavity_vertices(source.mesh, head)] = _CAVITY_IMPORTANCE
+    importance[np.abs(source.target(_PLAIN_TARGET)).max(axis=1) > 0.0] = _PLAIN_IMPORTANCE
     return importance
 
 

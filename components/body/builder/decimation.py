@@ -187,7 +187,22 @@ def _quadrics(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     quadrics = np.zeros((len(vertices), 4, 4))
     for corner in range(3):
         np.add.at(quadrics, faces[:, corner], products)
+    _add_border_planes(quadrics, vertices, faces, normals)
     return quadrics
+
+
+def _add_border_planes(quadrics: np.ndarray, vertices: np.ndarray, faces: np.ndarray, normals: np.ndarray) -> None:
+    """Planes through the border edges, upright on their triangles, keep the border on its line."""
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    _, first, counts = np.unique(np.sort(edges, axis=1), axis=0, return_index=True, return_counts=True)
+    border = first[counts == 1]
+    start, end = edges[border].T
+    along = vertices[end] - vertices[start]
+    upright = np.cross(along, normals[border % len(faces)])  # as long as the edge
+    planes = np.concatenate([upright, -(upright * vertices[start]).sum(1, keepdims=True)], axis=1)
+    products = planes[:, :, None] * planes[:, None, :]
+    np.add.at(quadrics, start, products)
+    np.add.at(quadrics, end, products)
 
 
 def _normal(triangle: np.ndarray) -> np.ndarray:

@@ -57,6 +57,7 @@ class Phenotype:
         male: share of the male body, the rest is female.
         old: share of the 90 year old, the rest is 25 years old; negative values lead towards younger bodies.
         muscle, weight, height, proportions: -1 (least) to 1 (most); 0 is average.
+        cup: -1 to 1, breasts of the female share; the default makes the mean body a plain mannequin.
         details: local targets by `folder/stem`, weights of their `incr` (positive) or `decr` (negative) side.
     """
 
@@ -66,6 +67,7 @@ class Phenotype:
     weight: float = 0.0
     height: float = 0.0
     proportions: float = 0.3
+    cup: float = -0.8
     details: Mapping[str, float] | None = None
 
 
@@ -93,7 +95,7 @@ class MakeHuman:
         """Vertices `[V, 3]` of a phenotype in the rest pose of the files (arms hanging at 45 degrees), metres."""
         vertices = self.mesh.vertices.copy()
         for name, weight in _macro_weights(phenotype).items():
-            vertices += weight * self.target(f"macrodetails/{name}")
+            vertices += weight * self.target(name)
         for name, weight in (phenotype.details or {}).items():
             side = "incr" if weight >= 0 else "decr"
             vertices += abs(weight) * self.target(f"{name}-{side}")
@@ -178,14 +180,17 @@ def _macro_weights(phenotype: Phenotype) -> dict[str, float]:
     result: dict[str, float] = {}
     for (gender, a), (age, b) in itertools.product(genders.items(), ages.items()):
         for race in _RACES:
-            result[f"{race}-{gender}-{age}"] = a * b / len(_RACES)
+            result[f"macrodetails/{race}-{gender}-{age}"] = a * b / len(_RACES)
         for (muscle, c), (weight, d) in itertools.product(muscles.items(), weights.items()):
             share, build = a * b * c * d, f"{gender}-{age}-{muscle}-{weight}"
-            result[f"universal-{build}"] = share
+            result[f"macrodetails/universal-{build}"] = share
             height = "maxheight" if phenotype.height >= 0 else "minheight"
-            result[f"height/{build}-{height}"] = share * abs(phenotype.height)
+            result[f"macrodetails/height/{build}-{height}"] = share * abs(phenotype.height)
             proportions = "idealproportions" if phenotype.proportions >= 0 else "uncommonproportions"
-            result[f"proportions/{build}-{proportions}"] = share * abs(phenotype.proportions)
+            result[f"macrodetails/proportions/{build}-{proportions}"] = share * abs(phenotype.proportions)
+            if gender == "female":
+                cup = "maxcup" if phenotype.cup >= 0 else "mincup"
+                result[f"breast/{build}-{cup}-averagefirmness"] = share * abs(phenotype.cup)
     return {name: weight for name, weight in result.items() if weight != 0.0}
 
 

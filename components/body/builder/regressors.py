@@ -5,6 +5,7 @@ import numpy as np
 from components.body.skeleton import SMPL_JOINTS
 
 _CANDIDATES = 400  # nearest vertices that may carry a joint
+_REST_WEIGHT = 3.0  # how much more an error of the template counts than one of a shape component
 _SUM_WEIGHT = 10.0  # metres: how much an error of 1 in the sum counts
 
 
@@ -73,17 +74,19 @@ def nonnegative_least_squares(matrix: np.ndarray, goal: np.ndarray, tolerance: f
     return solution
 
 
-def extra_regressor(regressor: np.ndarray, vertices: np.ndarray, nose: int) -> np.ndarray:
+def extra_regressor(regressor: np.ndarray, vertices: np.ndarray, nose: int, mirror: np.ndarray) -> np.ndarray:
     """`[9, V]`: joints of LSP, MPII and Human3.6M near the places of the published regressor (`EXTRA_JOINTS`).
 
     Args:
         regressor: `[24, V]` of the body's joints.
         vertices: `[V, 3]` template.
         nose: vertex at the tip of the nose.
+        mirror: `[V]` index of the mirrored vertex.
     """
     row = dict(zip(SMPL_JOINTS, regressor))
     crown = np.zeros(len(vertices))
     crown[np.argsort(-vertices[:, 1], kind="stable")[:12]] = 1.0 / 12.0
+    crown = 0.5 * (crown + crown[mirror])
     tip = np.zeros(len(vertices))
     tip[nose] = 1.0
     hips = 0.5 * (row["left_hip"] + row["right_hip"])

@@ -27,6 +27,9 @@ _JOINT_CUBES: dict[str, dict[str, float]] = {
     "wrist": {"joint-{s}-hand": 1.0},
     "hand": {f"joint-{{s}}-finger-{finger}-1": 0.25 for finger in range(2, 6)},
 }
+# MakeHuman's knee cubes slide along the leg as the body grows; the skin around them is the better joint.
+_RING_JOINTS = ("knee",)
+_RING_HEIGHT, _RING_REACH = 0.015, 0.12  # metres
 
 # Skin of a MakeHuman bone goes to these joints (first rule that matches). Bones that straddle a joint are shared.
 _BONE_RULES: tuple[tuple[str, dict[str, float]], ...] = (
@@ -61,8 +64,17 @@ def joint_placement(source: MakeHuman) -> np.ndarray:
         side, _, kind = joint.rpartition("_")
         for cube, share in _JOINT_CUBES[kind].items():
             vertices = source.cube(cube.format(s=side[:1]))
+            if kind in _RING_JOINTS:
+                vertices = _skin_ring(source, vertices)
             row[vertices] += share / len(vertices)
     return placement
+
+
+def _skin_ring(source: MakeHuman, cube: np.ndarray) -> np.ndarray:
+    """Skin vertices at the height of a joint cube around a limb."""
+    body = np.unique(source.mesh.quads["body"])
+    offset = source.mesh.vertices[body] - source.mesh.vertices[cube].mean(axis=0)
+    return body[(np.abs(offset[:, 1]) < _RING_HEIGHT) & (np.linalg.norm(offset, axis=1) < _RING_REACH)]
 
 
 def bone_weights(source: MakeHuman, bones: Mapping[str, Bone]) -> np.ndarray:

@@ -33,16 +33,17 @@ def _detail(name: str, **amounts: float) -> ShapeComponent:
 
 MEAN_ADULT = Phenotype()
 
+# The ends are apart enough to be seen; beyond 1 MakeHuman's own scale is continued in a straight line.
 # Order as in SMPL as far as it goes: size first, then weight.
 SHAPE_COMPONENTS: tuple[ShapeComponent, ...] = (
-    _between("height", height=(-0.7, 0.7)),
-    _between("weight", weight=(-0.8, 0.8)),
-    _between("gender", male=(0.0, 1.0)),
-    _between("muscle", muscle=(-0.9, 0.9)),
+    _between("height", height=(-0.35, 0.35)),
+    _between("weight", weight=(-2.2, 2.2)),
+    _between("gender", male=(0.0, 1.0), cup=(0.2, -0.8)),
+    _between("muscle", muscle=(-1.8, 1.8)),
     _between("age", old=(-0.3, 0.9)),
     _between("proportions", proportions=(-0.5, 1.0)),
     _detail("shoulders", torso__torso_vshape=0.8, torso__measure_shoulder_dist=0.4),
     _detail("hips", hip__hip_scale_horiz=0.8, buttocks__buttocks_volume=0.6),
-    _detail("belly", stomach__stomach_pregnant=0.5, stomach__stomach_tone=-0.4),
+    _detail("belly", stomach__stomach_pregnant=0.6, stomach__stomach_tone=-0.5),
     _detail("legs", legs__upperlegs_height=0.8, legs__lowerlegs_height=0.8),
 )
