@@ -37,11 +37,13 @@ class WholeFileCheckpointIO(TorchCheckpointIO):
 class BestCheckpoint(ModelCheckpoint):
     """`best.ckpt`: the weights with the best monitored value so far, under a name that does not change.
 
+    Compared after every validation; `trainer.check_val_every_n_epoch` says how often that is. Stands before
+    `LastCheckpoint` in the list of callbacks, so that it is `trainer.checkpoint_callback`.
+
     Args:
         dirpath: folder of the checkpoints.
         monitor: logged name of the quantity that decides, e.g. "val/loss".
         mode: "min" or "max".
-        every_n_epochs: compare every n-th epoch only (those in which validation runs).
         filename: stem of the file.
     """
 
@@ -50,7 +52,6 @@ class BestCheckpoint(ModelCheckpoint):
         dirpath: str,
         monitor: str,
         mode: str = "min",
-        every_n_epochs: int = 1,
         filename: str = "best",
     ) -> None:
         if mode not in ("min", "max"):
@@ -61,7 +62,6 @@ class BestCheckpoint(ModelCheckpoint):
             monitor=monitor,
             mode=mode,
             save_top_k=1,
-            every_n_epochs=every_n_epochs,
             auto_insert_metric_name=False,
             enable_version_counter=False,
         )
@@ -100,7 +100,7 @@ class LastCheckpoint(ModelCheckpoint):
 
     def __init__(self, dirpath: str, every_n_epochs: int = 1, keep_every: bool = False) -> None:
         if every_n_epochs < 1:
-            raise InputError(f"callbacks.last.every_n_epochs={every_n_epochs}: expected 1 or more")
+            raise InputError(f"callbacks.checkpoint.every_n_epochs={every_n_epochs}: expected 1 or more")
         super().__init__(
             dirpath=dirpath,
             filename="last",

@@ -90,7 +90,7 @@ def start_run_card(run_dir: str | Path, **fields: Any) -> dict[str, Any]:
 def end_run_card(
     run_dir: str | Path, status: Status, error: BaseException | str | None = None, **fields: Any
 ) -> dict[str, Any]:
-    """Write how a run ended. `error` is kept as one line: the type and the first line of the message."""
+    """Write how a run ended. Of an exception the type and the first line of the message are kept."""
     card = read_run_card(run_dir) or {}
     ended = _now()
     return update_run_card(
@@ -106,11 +106,9 @@ def end_run_card(
 
 
 def error_line(error: BaseException | str | None) -> str | None:
-    """One line for tables: `ValueError: the first line of the message`; the lines of a string are joined."""
-    if error is None:
-        return None
-    if isinstance(error, str):
-        return " ".join(error.split())
+    """`ValueError: the first line of the message`; a string (a message made for people) stays as it is."""
+    if error is None or isinstance(error, str):
+        return error
     message = str(error).strip().splitlines()
     name = type(error).__name__
     return f"{name}: {message[0]}" if message else name

@@ -136,7 +136,8 @@ def _outcome(path: Path, card: dict[str, Any], has_metrics: bool) -> tuple[str, 
         return "running", f"epoch {card.get('epochs', 0)} of {card.get('max_epochs', '?')} on {card.get('host', '?')}"
     if status == "finished" and not has_metrics:
         return "incomplete", f"finished without {METRICS_JSON}"
-    return str(status), None if status == "finished" else (card.get("error") or "no reason recorded")
+    reason = " ".join(str(card.get("error") or "no reason recorded").split())
+    return str(status), None if status == "finished" else reason
 
 
 def _read_metrics(file: Path) -> dict[str, float]:

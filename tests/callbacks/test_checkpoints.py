@@ -1,9 +1,12 @@
 import json
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 import torch
+from hydra.utils import instantiate
 from lightning.pytorch.callbacks import ModelCheckpoint
+from omegaconf import OmegaConf
 
 from callbacks.checkpoint_contents import ConfigInCheckpoint
 from callbacks.checkpoints import BestCheckpoint, LastCheckpoint, WholeFileCheckpointIO
@@ -116,3 +119,25 @@ def test_weights_only_checkpoints_are_refused(tmp_path: Path) -> None:
     bare = ModelCheckpoint(dirpath=tmp_path, save_weights_only=True)
     with pytest.raises(InputError, match="save_weights_only"):
         fit(tmp_path, [bare, ConfigInCheckpoint("actor", "actor", {})])
+
+
+def test_the_packaged_config_takes_best_as_the_checkpoint_callback(tmp_path: Path) -> None:
+    """`ckpt_path="best"` and the returned score come from the first checkpoint callback of the list."""
+    config = OmegaConf.create(
+        {
+            "callbacks": OmegaConf.load(files("conf") / "callbacks" / "default.yaml"),
+            "monitor": {"name": "val/loss", "mode": "min"},
+            "paths": {"run_dir": str(tmp_path)},
+            "seed": 3,
+        }
+    )
+    callbacks = [instantiate(node) for node in config.callbacks.values()]
+    _, runner = fit(tmp_path, callbacks, enable_progress_bar=True, enable_model_summary=True)
+    assert isinstance(runner.checkpoint_callback, BestCheckpoint)
+    assert {"checkpoints", "run.json"} <= {path.name for path in tmp_path.iterdir()}
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
+def test_averaging_is_one_config_away() -> None:
+    node = OmegaConf.load(files("conf") / "callbacks" / "ema.yaml").ema
+    assert instantiate(node).decay == 0.999
