@@ -33,6 +33,8 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 _INSTANTIATE_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_", "_args_"}
 # Stands for a value whose fault is reported already.
 _MISSING = object()
+# Groups whose choices bring options of their own at the top level; elsewhere such a key is a typing error.
+_OWN_KEYS = ("task", "dataset", "source")
 
 
 class ConfigError(InputError):
@@ -128,7 +130,8 @@ def _check(loader: ConfigLoader, config_name: str, overrides: list[str]) -> Dict
     faults += found
     if final is None:
         raise _error(faults, overrides)
-    declared = {*map(str, base), *loader.list_groups("")}
+    own = [text for o in sound_choices if o.key_or_group in _OWN_KEYS for text in _first_value(o)]
+    declared = {*map(str, base), *loader.list_groups(""), *map(str, compose(config_name, own))}
     faults += check_tree(final, declared)
     for text in _other_values(sound):
         variant, found = _compose(config_name, [*texts, text])
