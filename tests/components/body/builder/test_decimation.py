@@ -72,8 +72,7 @@ def test_sphere_keeps_its_form() -> None:
             np.stack([np.full(2 * steps, bottom), a[:, -1], b[:, -1]], -1),
         ]
     )
-    # A texture without meaning, but with no flips: gnomonic coordinates per face do not exist, so corners are shared
-    # through a projection that is one to one on the half sphere; the other half keeps all its vertices.
+    # The upper cap only: seen from above it is its own texture without flips.
     upper = faces[(vertices[faces][:, :, 1] > 0.2).all(axis=1)]
     uv = vertices[:, [0, 2]] / 2 + 0.5
     reduced, _ = decimate(vertices, upper, uv, upper, np.ones(len(vertices)), 150)
