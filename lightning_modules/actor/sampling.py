@@ -1,5 +1,6 @@
 """From a user's request (actions, durations, samples, noise, interpolation) to named motions of a body."""
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -159,7 +160,9 @@ def _rows(
     if request.interpolate == "actions":
         steps = (request.num_samples, len(action_names))
         first, second = (
-            torch.stack([interpolate_labels(start[side], end[side], *steps) for start, end in ways], dim=1).flatten(0, 1)
+            torch.stack([interpolate_labels(start[side], end[side], *steps) for start, end in ways], dim=1).flatten(
+                0, 1
+            )
             for side in (0, 1)
         )
     return columns, first, second, lengths
@@ -171,7 +174,7 @@ def _ways(pairs: Sequence[ActionPair], between: bool) -> Iterator[tuple[ActionPa
     elif len(pairs) < 2:
         raise InputError("interpolate=actions goes from one action to the next: name at least two, actions=[walk,run]")
     else:
-        yield from zip(pairs[:-1], pairs[1:])
+        yield from itertools.pairwise(pairs)
 
 
 def _latents(request: MotionRequest, columns: int, width: int) -> Tensor:

@@ -1,0 +1,228 @@
+"""task=generate: motions from action labels, as SMPL parameters, films and pictures."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from components.files.atomic import write_json
+from entrypoints.config_check import Fault
+from entrypoints.tasks.options import choose_device, raise_faults, result_folder
+
+if TYPE_CHECKING:
+    from components.body.model import BodyModel
+    from entrypoints.runs import LoadedRun
+    from lightning_modules.actor.sampling import SampledMotion
+
+log = logging.getLogger(__name__)
+
+# Without actions=... a run of a data set with more classes shows only so many.
+_MOST_ACTIONS = 24
+_DEFAULT_FRAMES = 60
+
+
+@dataclass(frozen=True)
+class Options:
+    """Keys of `conf/task/generate.yaml`, which explains them.
+
+    Raises:
+        ConfigError: values out of range, all of them together.
+    """
+
+    actions: list[str] | str | None = None
+    duration: int | list[int] | None = None
+    samples: int = 3
+    seed: int = 0
+    noise_same_action: Literal["random", "same", "interpolate"] = "random"
+    noise_diff_action: Literal["random", "same"] = "random"
+    fact: float = 1.0
+    interpolate: Literal["latents", "actions"] | None = None
+    body: str | None = None
+    betas: list[float] | None = None
+    fps: float | None = None
+    formats: list[Literal["npz", "mp4", "gif", "stick", "strip"]] | str = ("npz", "mp4", "gif", "stick", "strip")  # type: ignore[assignment]
+    size: int = 256
+    view: Literal["front", "side", "three_quarter", "back"] = "three_quarter"
+    device: str = "auto"
+    output: str | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        rules = {
+            "actions": (self.actions != [], "asks for nothing; name some, or leave the key out for all"),
+            "duration": (all(frames >= 1 for frames in self.durations or [1]), "every motion needs at least 1 frame"),
+            "samples": (1 <= self.samples <= 1000, "must lie in 1..1000"),
+            "seed": (0 <= self.seed < 2**63, "must be a whole number from 0 on"),
+            "fact": (self.fact >= 0, "must be at least 0"),
+            "fps": (self.fps is None or 0 < self.fps <= 1000, "must lie above 0 and be at most 1000"),
+            "size": (32 <= self.size <= 2048, "must lie in 32..2048 pixels"),
+            "betas": (self.betas is None or len(self.betas) <= 10, "has more than 10 coefficients"),
+            "formats": (set(self.format_list) <= set(_FORMATS), f"expected some of {', '.join(_FORMATS)}"),
+        }
+        faults = [Fault(f"{key}={getattr(self, key)}", rule) for key, (fine, rule) in rules.items() if not fine]
+        if self.duration == []:
+            faults.append(Fault("duration=[]", "expected a number of frames, or several"))
+        raise_faults(faults, "task=generate")
+
+    @property
+    def durations(self) -> list[int] | None:
+        """Frames as a list."""
+        return [self.duration] if isinstance(self.duration, int) else self.duration
+
+    @property
+    def format_list(self) -> list[str]:
+        """Formats as a list."""
+        return [self.formats] if isinstance(self.formats, str) else list(self.formats)
+
+
+_FORMATS = ("npz", "mp4", "gif", "stick", "strip")
+
+
+def perform(run: "LoadedRun", options: Options) -> Path:
+    """Generate and write.
+
+    Returns:
+        The folder with the results.
+
+    Raises:
+        InputError: unknown actions, pairs for a model of single actions, a bad body file, an unwritable folder.
+    """
+    from components.body.loader import load_body
+    from components.rendering.motion_gallery import GalleryItem, gallery_frames, write_gallery
+
+    target = Path(options.output).expanduser() if options.output else run.run_dir / "generated" / _now()
+    with result_folder(target, options.overwrite) as folder:
+        device = choose_device(options.device)
+        body = load_body(options.body).to(device)
+        motions = generate(run, options, device)
+        if "npz" in options.format_list:
+            _write_arrays(folder, motions, body)
+        _write_table(folder / "motions.csv", motions, run)
+        write_json(folder / "settings.json", {"run": str(run.checkpoint_path), **asdict(options)})
+        kinds: Any = [kind for kind in options.format_list if kind != "npz"]
+        items = [GalleryItem(each.group, each.caption, each.motion) for each in motions]
+        if kinds:
+            with _progress("rendering", gallery_frames(items, kinds)) as advance:
+                write_gallery(folder, items, body, kinds, options.size, options.view, advance)
+    log.info("%d motions of %d requests", len(motions), len({each.group for each in motions}))
+    return target
+
+
+def generate(run: "LoadedRun", options: Options, device: Any = "cpu") -> "list[SampledMotion]":
+    """Sample what the options ask for; nothing is written.
+
+    Raises:
+        InputError: as `perform`.
+    """
+    import torch
+
+    from components.body.pose_format import PoseFormat
+    from entrypoints.runs import load_module
+    from lightning_modules.actor.generation import parse_actions
+    from lightning_modules.actor.sampling import MotionRequest, sample_motions
+
+    net_config, data = run.config["model"]["net"], run.config.get("data") or {}
+    names = action_names(run)
+    actions = _wanted(options, names)
+    parse_actions(actions, names, net_config["conditioning"])  # before anything is built
+    net = load_module(run).net.to(device)
+    trained = net.sizes.num_frames
+    durations = options.durations or [trained or _DEFAULT_FRAMES]
+    if trained and any(frames != trained for frames in durations):
+        log.info("duration=%s: this run was trained on %d frames; other lengths may look worse", durations, trained)
+    request = MotionRequest(
+        actions, durations, options.samples, options.noise_same_action, options.noise_diff_action, options.fact,
+        options.interpolate, options.seed,
+    )  # fmt: skip
+    layout = net.pose_format
+    pose_format = PoseFormat(
+        layout.pose_rep, layout.translation, layout.glob, tuple(data.get("glob_rot") or PoseFormat().glob_rot)
+    )
+    betas = None
+    if options.betas is not None:
+        betas = torch.zeros(10)
+        betas[: len(options.betas)] = torch.tensor(options.betas)
+    return sample_motions(net, request, names, pose_format, options.fps or float(run.facts.get("fps", 20)), betas)
+
+
+def action_names(run: "LoadedRun") -> list[str]:
+    """Names of the run's labels; `action_0`, ... where the checkpoint does not carry any."""
+    named = run.facts.get("action_names")
+    if named:
+        return list(named)
+    return [f"action_{label}" for label in range(run.config["model"]["net"]["num_classes"])]
+
+
+def _wanted(options: Options, names: list[str]) -> list[str]:
+    if options.actions is not None:
+        return [options.actions] if isinstance(options.actions, str) else list(options.actions)
+    if len(names) > _MOST_ACTIONS:
+        log.info("the run has %d actions; showing the first %d (choose with actions=[...])", len(names), _MOST_ACTIONS)
+    return names[:_MOST_ACTIONS]
+
+
+def _write_arrays(folder: Path, motions: "Sequence[SampledMotion]", body: "BodyModel") -> None:
+    """One npz per motion, and all of them stacked (zero beyond each length) in `generation.npz`."""
+    import numpy as np
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+
+    from components.body.motion_files import write_motion
+    from components.files.atomic import atomic_path
+
+    joints = []
+    for each in motions:
+        joints.append(each.motion.joints(body).cpu())
+        write_motion(folder / "motions" / f"{each.name}.npz", each.motion, joints[-1])
+    clips = [each.motion for each in motions]
+    with atomic_path(folder / "generation.npz") as temporary:
+        np.savez(
+            temporary,
+            poses=pad_sequence([clip.poses for clip in clips], batch_first=True).numpy(),
+            trans=pad_sequence([clip.trans for clip in clips], batch_first=True).numpy(),
+            joints=pad_sequence(joints, batch_first=True).numpy(),
+            lengths=np.array([len(clip.poses) for clip in clips]),
+            betas=np.stack([torch.zeros(10) if clip.betas is None else clip.betas for clip in clips]),
+            gender=np.array([clip.gender for clip in clips]),
+            action=np.array([clip.action for clip in clips]),
+            second_action=np.array([clip.second_action for clip in clips]),
+            names=np.array([each.name for each in motions]),
+            sample=np.array([each.sample for each in motions]),
+            z=torch.stack([each.z for each in motions]).numpy(),
+            mocap_framerate=np.array(clips[0].fps),
+            fps=np.array(clips[0].fps),
+        )
+
+
+def _write_table(path: Path, motions: "Sequence[SampledMotion]", run: "LoadedRun") -> None:
+    import csv
+
+    from components.files.atomic import atomic_path
+
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["name", "action", "second_action", "sample", "frames", "fps", "seconds", "checkpoint"])
+        for each in motions:
+            clip, frames = each.motion, len(each.motion.poses)
+            place = [each.name, clip.action, clip.second_action, each.sample]
+            writer.writerow([*place, frames, clip.fps, round(frames / clip.fps, 3), run.checkpoint_path])
+
+
+@contextmanager
+def _progress(title: str, total: int) -> "Iterator[Callable[[int], None]]":
+    """A bar on the terminal; nothing in a pipe."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        job = bar.add_task(title, total=total)
+        yield lambda frames: bar.update(job, advance=frames)
+
+
+def _now() -> str:
+    return datetime.now().strftime("%Y-%m-%d_%H-%M-%S")

@@ -1,0 +1,105 @@
+"""Options of tasks: checked against their dataclass before anything heavy is imported, and where results go."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from components.errors import InputError
+from components.files.atomic import check_writable
+from entrypoints.annotations import mismatch
+from entrypoints.config_check import ConfigError, Fault, did_you_mean
+from entrypoints.signatures import read_signature
+
+
+def check_types(target: str, options: Mapping[str, Any], where: str) -> None:
+    """Hold option values against the annotations of a dataclass, which is read, not imported.
+
+    Raises:
+        ConfigError: all faults together.
+    """
+    known = read_signature(target).parameters
+    faults = []
+    for key, value in options.items():
+        if key not in known:
+            faults.append(Fault(key, f"unknown key{did_you_mean(key, known)}"))
+            continue
+        annotation = known[key].annotation
+        problem = mismatch(value, annotation) if annotation is not None else None
+        if problem:
+            faults.append(Fault(key, problem))
+    raise_faults(faults, where)
+
+
+def raise_faults(faults: list[Fault], where: str) -> None:
+    """Raise what was found, if anything was.
+
+    Raises:
+        ConfigError: at least one fault.
+    """
+    if faults:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise ConfigError("\n".join([f"ConfigError: {count} in {where}", *(f"  {fault}" for fault in faults)]))
+
+
+def choose_device(name: str) -> Any:
+    """The torch device of `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+
+    Raises:
+        InputError: no such device here.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        found = f"{torch.cuda.device_count()} CUDA devices" if torch.cuda.is_available() else "no CUDA device"
+        raise InputError(
+            f"device={name} cannot be used here ({found}); expected auto, cpu, cuda, cuda:1, mps"
+        ) from error
+    return device
+
+
+@contextmanager
+def result_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
+    """A folder to write into that becomes `target` when all is done; on an error nothing is left of it.
+
+    Args:
+        target: where the results belong.
+        overwrite: a target with files may be written into; files of the same names are replaced, others stay.
+
+    Raises:
+        InputError: the target has files and `overwrite` is false, or cannot be written.
+    """
+    if target.exists() and not target.is_dir():
+        raise InputError(f"output={target} is a file; expected a folder")
+    if target.is_dir() and any(target.iterdir()) and not overwrite:
+        raise InputError(f"output={target} holds files already; choose another folder or add overwrite=true")
+    check_writable(target.parent, "output")
+    staging = target.parent / f".{target.name}.{uuid4().hex[:8]}"
+    try:
+        staging.mkdir()
+        yield staging
+        _merge(staging, target)
+    except OSError as error:
+        raise InputError(
+            f"output={target}: cannot write there ({error.strerror or error}); choose another folder or free some space"
+        ) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _merge(source: Path, target: Path) -> None:
+    if not target.exists():
+        source.replace(target)
+        return
+    for item in sorted(source.iterdir()):
+        if item.is_dir() and (target / item.name).is_dir():
+            _merge(item, target / item.name)
+        else:
+            item.replace(target / item.name)
