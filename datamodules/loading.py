@@ -40,12 +40,7 @@ def make_loader(
 def epoch_to_load(trainer: Trainer | None) -> int:
     """The epoch whose batches the next train loader gives.
 
-    Lightning creates the loader's iterator, and workers draw their first batches from it, before it tells the sampler
-    the epoch of a resumed run. A checkpoint written by the validation at the end of an epoch moreover holds a counter
-    that still names the finished epoch.
+    To be asked inside `train_dataloader`: Lightning creates the loader's iterator, and workers draw their first batches
+    from it, before it tells the sampler the epoch of a resumed run (pytorch-lightning#21938).
     """
-    if trainer is None:
-        return 0
-    progress: Any = trainer.fit_loop.epoch_progress.current
-    finished = progress.processed < progress.started and trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
-    return progress.processed + int(finished)
+    return 0 if trainer is None else trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]

@@ -17,7 +17,14 @@ import torch
 from torch.utils.data import BatchSampler, DistributedSampler
 
 from components.errors import InputError
-from datamodules.seeding import fold_seed
+
+
+def fold_seed(*parts: int) -> int:
+    """A seed in 0..2**63-1 from any number of non-negative whole numbers.
+
+    Neighbouring parts give unrelated seeds (numpy's `SeedSequence` hash), so (seed, epoch, batch) go in as they are.
+    """
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 class Draw(NamedTuple):
@@ -226,12 +233,14 @@ class EvaluationBatchSampler(SeededBatchSampler):
 
     A stock `DistributedSampler` repeats clips until the ranks hold equally many, and those count twice. Here ranks may
     differ by one clip, but all make the same number of batches (else DDP's buffer exchange would wait for ever): the
-    clips of a rank are spread evenly over them. Log values with `batch_size=` and they are averaged rightly.
+    clips of a rank are spread evenly over them. Average with a `torchmetrics.MeanMetric` weighted by clips and log the
+    metric object: Lightning's own `self.log(value, batch_size=..., sync_dist=True)` averages the ranks' sizes as whole
+    numbers on gloo, and truncates.
 
     Args:
         sampler: carries rank and world size.
         num_samples: clips of the data set.
-        batch_size: largest batch, per process.
+        batch_size: largest batch, per process (of batches of one clip the last may hold two).
         seed: seed of the draws.
         drop_last: ignored, nothing is left out.
 
@@ -251,8 +260,8 @@ class EvaluationBatchSampler(SeededBatchSampler):
             )
 
     def num_batches(self) -> int:
-        largest_share = -(-self.num_samples // self.world_size)
-        return -(-largest_share // self.batch_size) * self.world_size
+        largest_share, smallest_share = -(-self.num_samples // self.world_size), self.num_samples // self.world_size
+        return min(-(-largest_share // self.batch_size), smallest_share) * self.world_size
 
     def plan(self, epoch: int) -> list[list[int]]:
         per_rank = self.num_batches() // self.world_size

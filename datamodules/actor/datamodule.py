@@ -105,7 +105,7 @@ class ActorDataModule(LightningDataModule):
         wanted = None if self.synthetic_root is None else Path(self.synthetic_root).expanduser().resolve()
         if self.synthetic is not None and self.root.resolve() == wanted:
             _write_synthetic(self.root, self.synthetic)
-        _ = self.clips
+        _ = self.clips, self.action_names
 
     @cached_property
     def clips(self) -> MotionClips:
@@ -208,6 +208,7 @@ def _write_synthetic(root: Path, writer: Callable[..., None]) -> None:
         root.mkdir(parents=True, exist_ok=True)
         for file in sorted(temporary.iterdir(), key=lambda path: path.name == PICKLE):
             os.replace(file, root / file.name)
+        shutil.rmtree(root / ".troupe_cache", ignore_errors=True)
     except OSError as error:
         raise InputError(
             f"cannot write synthetic data to {root}: {error.strerror or error}.\n"

@@ -117,4 +117,4 @@ def blend_weights(first_mask: Tensor, second_mask: Tensor, alpha: Tensor) -> Ten
     alpha = alpha[:, None]
     first, second = alpha * first_mask, (1 - alpha) * second_mask
     total = first + second
-    return torch.where(total > 0, first / total.clamp(min=1e-30), alpha.expand_as(total))
+    return torch.where(total > 1e-6, first / total.clamp(min=1e-6), alpha.expand_as(total))

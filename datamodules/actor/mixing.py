@@ -13,7 +13,7 @@ from datamodules.actor.batch import MotionBatch, MotionItem
 from datamodules.actor.blending import Blend, align_heading, blend_motions, check_blend
 from datamodules.actor.collate import collate_motions
 from datamodules.actor.masks import MaskSource, blend_weights, class_masks
-from datamodules.seeding import fold_seed
+from datamodules.samplers import fold_seed
 
 
 class MixingCollate:
@@ -159,8 +159,10 @@ class MixingCollate:
             two = align_heading(one, two, self.pose_format)
         mixed = blend_motions(one, two, self.weights(action, second_action, alpha), self.pose_format, self.blend)
         mask = frames < lengths[:, None]
+        if not mask.all():
+            mixed = mixed.masked_fill(~mask[:, None, None, :], 0.0)
         return {
-            "motion": mixed.masked_fill_(~mask[:, None, None, :], 0.0),
+            "motion": mixed,
             "mask": mask,
             "lengths": lengths,
             "action": action,
