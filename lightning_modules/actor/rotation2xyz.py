@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from components.body.loader import EXTRA_JOINTS, EXTRA_VERTICES, load_body
 from components.body.model import BodyModel
 from components.body.pose_format import PoseFormat, decode_rotations, encode_rotations
-from components.body.skeleton import SMPL_JOINTS
+from components.body.skeleton import SMPL_JOINTS, forward_kinematics
 from components.errors import InputError
 from components.geometry.rotations import axis_angle_to_matrix
 
@@ -44,6 +44,24 @@ def farthest_points(points: Tensor, count: int) -> Tensor:
     return torch.tensor(sorted(taken))
 
 
+def distance_factor(operator: Tensor) -> Tensor:
+    """A factor of skinning `[V, K]` with at most K columns that keeps mean squared distances.
+
+    Skinned vertices are linear in the joint transforms x `[K]`: v = S x. The mean over vertices of |S (x - y)|^2 is
+    (x - y)^T G (x - y) with the small matrix G = S^T S / V, and where G = L L^T / R it is |L^T (x - y)|^2 / R too.
+
+    Args:
+        operator: S, skinning weights times homogeneous rest vertices.
+
+    Returns:
+        L, `[K, R]`, R = rank of S.
+    """
+    gram = operator.T.double() @ operator.double() / len(operator)
+    values, vectors = torch.linalg.eigh(gram)
+    kept = values > 1e-12 * values.max()
+    return (vectors[:, kept] * (values[kept] * kept.sum()).sqrt()).to(operator.dtype)
+
+
 class Rotation2XYZ(nn.Module):
     """Poses a body with the rotations of a motion.
 
@@ -52,6 +70,9 @@ class Rotation2XYZ(nn.Module):
         jointstype: the points wanted; joint sets are relative to their root in every frame, vertices are not.
         vertstrans: add the root translation (relative to the first frame) to all points.
         vertex_count: with `vertices`, use so many evenly spread vertices; None = all.
+        compact: with `vertices`, give at most 96 combinations of them with the same mean squared distances between any
+            two motions (see `distance_factor`): equal losses without computing a vertex. Where the body has pose blend
+            shapes or a shape is given, all vertices are computed after all.
         source: the user's SMPL `.npz` or `.pkl`; None = the packaged body.
         body: a body already loaded, instead of `source`.
 
@@ -61,6 +82,7 @@ class Rotation2XYZ(nn.Module):
 
     point_matrix: Tensor | None
     vertex_ids: Tensor | None
+    vertex_factor: Tensor | None
     identity: Tensor
     global_rotation: Tensor
 
@@ -73,6 +95,7 @@ class Rotation2XYZ(nn.Module):
         jointstype: JointsType = "vertices",
         vertstrans: bool = False,
         vertex_count: int | None = None,
+        compact: bool = False,
         source: str | None = None,
         body: BodyModel | None = None,
     ) -> None:
@@ -83,13 +106,16 @@ class Rotation2XYZ(nn.Module):
         self.jointstype = jointstype
         self.vertstrans = vertstrans
         self.body = load_body(source) if body is None else body
-        ids, matrix = None, None
+        ids, matrix, factor = None, None, None
         if jointstype == "vertices":
             ids = self._subset(vertex_count)
+            if compact and self.body.posedirs is None:
+                factor = distance_factor(self.body.skinned_template if ids is None else self.body.skinned_template[ids])
         elif jointstype != "smpl":
             ids, matrix = self._joint_set(jointstype)
         self.register_buffer("vertex_ids", ids, persistent=False)
         self.register_buffer("point_matrix", matrix, persistent=False)
+        self.register_buffer("vertex_factor", factor, persistent=False)
         identity = torch.zeros(3)
         if pose_rep != "xyz":
             identity = encode_rotations(identity, pose_rep)
@@ -151,7 +177,11 @@ class Rotation2XYZ(nn.Module):
             points = self._points(rotations, betas).unflatten(0, frames.shape[:2])  # batch frames points 3
             points = points * mask[:, :, None, None]
             if self.vertstrans and shift is not None:
-                points = points + shift.unsqueeze(2)
+                shift = shift.unsqueeze(2)
+                if self.vertex_factor is not None and betas is None:
+                    # Skinning weights sum to 1: moving all vertices adds to the offset of every joint.
+                    shift = shift * self.vertex_factor[3::4].sum(dim=0).unsqueeze(1)
+                points = points + shift
             return points.permute(0, 2, 3, 1)
 
     def _points(self, rotations: Tensor, betas: Tensor | None) -> Tensor:
@@ -159,7 +189,18 @@ class Rotation2XYZ(nn.Module):
         if self.jointstype == "smpl":
             joints = self.body.joints(rotations, betas)
             return joints - joints[:, :1]
+        if self.vertex_factor is not None and betas is None:
+            return self._combinations(rotations, self.vertex_factor)
         output = self.body(rotations, betas, vertex_ids=self.vertex_ids)
         if self.point_matrix is None:
             return output.vertices
         return self.point_matrix @ torch.cat([output.joints, output.vertices], dim=1)
+
+    def _combinations(self, rotations: Tensor, factor: Tensor) -> Tensor:
+        """The vertices' combinations `[N, R, 3]` of rotations `[N, 24, 3, 3]`, mean shape."""
+        rest = self.body.rest_joints
+        joints, world = forward_kinematics(rotations, rest, self.body.parents)
+        offset = joints - (world @ rest.unsqueeze(-1)).squeeze(-1)
+        transforms = torch.cat([world, offset.unsqueeze(-1)], dim=-1)  # N 24 3 4
+        rows = transforms.permute(0, 2, 1, 3).flatten(2)  # N 3 96
+        return (rows @ factor).transpose(1, 2)

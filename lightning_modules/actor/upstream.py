@@ -342,6 +342,7 @@ def _config(sizes: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]
         "jointstype": str(options.get("jointstype") or "vertices"),
         "vertstrans": bool(options.get("vertstrans", False)),
         "vertex_count": None,
+        "compact": True,
         "source": None,
         "glob_rot": glob_rot,
         **pose,

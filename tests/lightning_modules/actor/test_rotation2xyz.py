@@ -8,6 +8,7 @@ from components.body.model import BodyModel
 from components.body.pose_format import encode_rotations
 from components.errors import InputError
 from components.geometry.rotations import axis_angle_to_matrix
+from lightning_modules.actor.losses import masked_mse, velocity_mse
 from lightning_modules.actor.rotation2xyz import JOINT_ROWS, ROOT_ROW, Rotation2XYZ, farthest_points
 
 
@@ -76,6 +77,36 @@ def test_vertex_subset_is_a_part_of_the_mesh_and_covers_it(body: BodyModel) -> N
     taken = body.v_template[layer.vertex_ids]
     assert torch.cdist(body.v_template, taken).min(dim=1).values.max() < 0.1  # metres
     assert whole.shape == (1, body.num_vertices, 3, 2)
+
+
+@pytest.mark.parametrize(("vertstrans", "vertex_count"), [(False, None), (True, None), (True, 200)])
+def test_compact_vertices_give_the_same_losses_and_gradients(
+    body: BodyModel, vertstrans: bool, vertex_count: int | None
+) -> None:
+    torch.manual_seed(4)
+    mask = torch.arange(4) < torch.tensor([[4], [3]])
+    poses, ways = 0.5 * torch.randn(2, 2, 4, 24, 3), torch.randn(2, 2, 4, 3)
+    prediction, target = (motion_of(pose, translation=way) * mask[:, None, None] for pose, way in zip(poses, ways))
+    results = []
+    for compact in (False, True):
+        layer = Rotation2XYZ(vertstrans=vertstrans, vertex_count=vertex_count, compact=compact, body=body)
+        assert layer(target, mask).shape[1] <= 96 or not compact
+        motion = prediction.detach().clone().requires_grad_()
+        losses = [term(layer(motion, mask), layer(target, mask), mask) for term in (masked_mse, velocity_mse)]
+        results.append((*losses, *torch.autograd.grad(losses[0] + losses[1], motion)))
+    for plain, combined in zip(*results):
+        torch.testing.assert_close(combined, plain, rtol=1e-3, atol=1e-6)
+
+
+def test_a_body_with_pose_blend_shapes_is_skinned_in_full(body: BodyModel) -> None:
+    torch.manual_seed(5)
+    arrays = (body.v_template, body.shapedirs, body.J_regressor, body.lbs_weights, body.faces)
+    shaped = BodyModel(*arrays, posedirs=1e-3 * torch.randn(body.num_vertices, 3, 207))
+    motion, mask = motion_of(torch.randn(1, 2, 24, 3)), torch.ones(1, 2, dtype=torch.bool)
+    layer = Rotation2XYZ(translation=False, compact=True, body=shaped)
+    assert torch.equal(layer(motion, mask), Rotation2XYZ(translation=False, body=shaped)(motion, mask))
+    layer = Rotation2XYZ(translation=False, compact=True, body=body)
+    assert layer(motion, mask, betas=torch.zeros(10)).shape[1] == body.num_vertices
 
 
 def test_farthest_points_are_spread_and_unique() -> None:
