@@ -30,7 +30,9 @@ class WholeFileCheckpointIO(TorchCheckpointIO):
             except RuntimeError as error:
                 # torch's zip writer reports a full disk or a vanished folder in its own words.
                 if any(word in str(error) for word in ("PytorchStreamWriter", "unexpected pos", "does not exist")):
-                    raise OSError(errno.ENOSPC, f"the checkpoint could not be written whole ({error})") from error
+                    raise OSError(
+                        errno.ENOSPC, "the checkpoint could not be written whole (is the disk full?)"
+                    ) from error
                 raise
 
 

@@ -37,14 +37,14 @@ def import_actor(
     Raises:
         InputError: no file, no checkpoint, or one of another system or architecture; the output exists.
     """
+    source = Path(checkpoint).expanduser()
+    if not source.is_file():
+        raise InputError(f"checkpoint={checkpoint} is no file; expected ACTOR's checkpoint_XXXX.pth.tar")
     import torch
 
     from entrypoints.runs import load_module, load_run
     from lightning_modules.actor.upstream import convert_actor
 
-    source = Path(checkpoint).expanduser()
-    if not source.is_file():
-        raise InputError(f"checkpoint={checkpoint} is no file; expected ACTOR's checkpoint_XXXX.pth.tar")
     folder = Path(output).expanduser() if output else Path(output_dir) / "converted" / f"actor_{_stem(source)}"
     converted = convert_actor(source)
     used, partly, ignored = _key_report(source)

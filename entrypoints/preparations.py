@@ -15,6 +15,8 @@ from components.files.atomic import write_json
 
 log = logging.getLogger(__name__)
 REPORT = "report.json"
+# Looked for before anything heavy is imported.
+_HUMANACT12 = "humanact12poses.pkl"
 
 
 @dataclass(frozen=True)
@@ -46,16 +48,16 @@ def humanact12(
         InputError: the pickle is missing, truncated, hostile or malformed; no sample is usable; a sample is broken
             and `on_error=raise`.
     """
-    import numpy as np
-
-    from datamodules.actor.humanact12 import PICKLE, action_names, open_humanact12
-
     folder = Path(root).expanduser()
-    if not (folder / PICKLE).is_file():
+    if not (folder / _HUMANACT12).is_file():
         raise InputError(
-            f"dataset.root={root} has no '{PICKLE}' (a dict of the lists poses, joints3D and y).\n"
+            f"dataset.root={root} has no '{_HUMANACT12}' (a dict of the lists poses, joints3D and y).\n"
             "ACTOR's download script fetches it; `prepare dataset=synthetic_humanact12` makes a stand-in"
         )
+    import numpy as np
+
+    from datamodules.actor.humanact12 import action_names, open_humanact12
+
     classes = _count_actions(folder) if num_classes is None else num_classes
     names = action_names(folder, classes)
     started = time.time()
@@ -75,10 +77,12 @@ def humanact12(
             problems.append(f"class {label} ({name}): clips: {counts[label]}; mixing and P x K batches want at least 2")
     report = clips.folder / REPORT
     write_json(
-        report, {"source": str(folder / PICKLE), "clips_per_class": dict(zip(names, counts)), "problems": problems}
+        report, {"source": str(folder / _HUMANACT12), "clips_per_class": dict(zip(names, counts)), "problems": problems}
     )
     if problems and on_error == "raise":
-        raise InputError(f"{folder / PICKLE}: {len(problems)} problems, all in {report}\n" + "\n".join(problems[:3]))
+        raise InputError(
+            f"{folder / _HUMANACT12}: {len(problems)} problems, all in {report}\n" + "\n".join(problems[:3])
+        )
     changed = "" if classes == 12 else f" data.num_classes={classes}"
     skip = " data.on_error=skip" if clips.skipped else ""
     next_step = f"python -m entrypoints.train experiment=actor_mix_humanact12 data.root={root}{changed}{skip}"
@@ -93,13 +97,12 @@ def synthetic_humanact12(folder: str, clips_per_action: int = 40, seed: int = 0,
     """
     from components.synthetic.actions import write_humanact12
     from datamodules.actor.datamodule import _write_synthetic
-    from datamodules.actor.humanact12 import PICKLE
 
     place = Path(folder).expanduser()
-    pickle, card = place / PICKLE, place / "synthetic.json"
+    pickle, card = place / _HUMANACT12, place / "synthetic.json"
     if pickle.is_file() and not card.is_file():
         raise InputError(
-            f"dataset.folder={folder} holds a '{PICKLE}' that was not made here; it is left alone.\n"
+            f"dataset.folder={folder} holds a '{_HUMANACT12}' that was not made here; it is left alone.\n"
             "Choose another folder with dataset.folder=<folder>"
         )
     if force:

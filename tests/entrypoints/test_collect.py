@@ -18,6 +18,7 @@ from entrypoints.collect import collect_folder
 from entrypoints.result_table import spread
 from entrypoints.sweep_results import find_runs, read_results, settings_of
 from entrypoints.table_formats import to_csv, to_latex
+from tests.process.command_line import run
 
 
 def make_run(
@@ -258,3 +259,11 @@ def test_a_sweep_that_hydra_wrote(tmp_path: Path) -> None:
     assert [(result.settings["lr"], result.status) for result in results] == [
         ("0.001", "finished"), ("2", "failed"), ("3", "finished"), ("4", "not started"),
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_command_line(tmp_path: Path) -> None:
+    assert "no run in it" in run("collect", f"dir={tmp_path}", code=2)
+    text = run("collect", f"dir={seed_sweep(tmp_path)}", "columns={test/rc: RC}")
+    assert "| run | optimizer.lr | RC | n | status | min |" in text
+    assert "did you mean 'sort'" in run("collect", f"dir={tmp_path}", "sor=job", code=2)

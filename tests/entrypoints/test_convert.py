@@ -14,6 +14,7 @@ from entrypoints.runs import load_module, load_run
 from lightning_modules.actor.networks.cvae import ActorCVAE
 from lightning_modules.actor.networks.transformer import TransformerDecoder, TransformerEncoder
 from lightning_modules.actor.upstream import to_upstream
+from tests.process.command_line import run as run_command
 
 
 def published(folder: Path, seed: int = 0) -> Path:
@@ -124,3 +125,16 @@ def test_the_job_reports(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> No
     assert f"predict run={tmp_path / 'run'} task=generate" in caplog.text
     with pytest.raises(InputError, match="is no file"):
         convert.job(OmegaConf.create({"source": node | {"checkpoint": str(tmp_path / "none")}}))
+
+
+@pytest.mark.slow
+def test_command_line(tmp_path: Path) -> None:
+    place = f"paths.output_dir={tmp_path}"
+    text = run_command("convert", "source=actor", f"checkpoint={tmp_path / 'none.pth.tar'}", place, code=2)
+    assert "is no file" in text
+    assert "Traceback" not in text
+    assert "did you mean 'actor'" in run_command("convert", "source=acto", "checkpoint=x", place, code=2)
+    run_command("convert", "source=actor", f"checkpoint={published(tmp_path)}", place)
+    folder = tmp_path / "converted" / "actor_checkpoint_0042"
+    run_command("convert", "source=troupe", f"checkpoint={folder}", place)
+    assert (folder / "export" / "weights.safetensors").is_file()

@@ -13,6 +13,7 @@ from components.errors import InputError, MissingPackageError
 from datamodules.actor.humanact12 import PICKLE
 from entrypoints import prepare
 from entrypoints.preparations import body, humanact12, synthetic_humanact12
+from tests.process.command_line import run
 
 
 def write_pickle(folder: Path, labels: list[int], break_sample: dict[int, str] | None = None) -> Path:
@@ -116,3 +117,16 @@ def test_input_errors_pass_hydra_unwrapped(tmp_path: Path) -> None:
     config = {"dataset": {"_target_": "entrypoints.preparations.humanact12", "root": str(tmp_path)}}
     with pytest.raises(InputError):
         prepare.job(OmegaConf.create(config))
+
+
+@pytest.mark.slow
+def test_command_line(tmp_path: Path) -> None:
+    places = (f"paths.data={tmp_path}", f"paths.output_dir={tmp_path}")
+    assert "did you mean 'humanact12'" in run("prepare", "dataset=humanact13", *places, code=2)
+    assert "dataset.root" in run("prepare", "dataset=humanact12", *places, code=2)
+    missing = run("prepare", "dataset=humanact12", f"dataset.root={tmp_path}", *places, code=2)
+    assert "humanact12poses.pkl" in missing
+    assert "Traceback" not in missing
+    root = write_pickle(tmp_path / "mine", [0, 0, 1, 1, 2, 2], {1: "nan"})
+    assert "sample 1: poses has NaN" in run("prepare", "dataset=humanact12", f"dataset.root={root}", *places)
+    assert list(Path.cwd().glob(".hydra")) == []
