@@ -19,7 +19,7 @@ from components.errors import InputError
 from components.files.atomic import write_json
 from datamodules.actor.collate import collate_motions
 from datamodules.actor.datasets import MotionDataset, split_clips
-from datamodules.actor.frames import FrameSampling, Sampling
+from datamodules.actor.frames import FrameSampling
 from datamodules.actor.humanact12 import FPS, PICKLE, MotionClips, action_names, open_humanact12
 from datamodules.actor.masks import leg_motion
 from datamodules.loading import epoch_to_load, make_loader
@@ -60,7 +60,7 @@ class ActorDataModule(LightningDataModule):
         glob: bool = True,
         glob_rot: Sequence[float] = (np.pi, 0.0, 0.0),
         num_frames: int = 60,
-        sampling: Sampling = "conseq",
+        sampling: Literal["conseq", "random_conseq", "random"] = "conseq",
         sampling_step: int = 1,
         min_len: int = -1,
         max_len: int = -1,

@@ -12,7 +12,7 @@ from components.errors import InputError
 from datamodules.actor.batch import MotionBatch, MotionItem
 from datamodules.actor.blending import Blend, align_heading, blend_motions, check_blend
 from datamodules.actor.collate import collate_motions
-from datamodules.actor.masks import MaskSource, blend_weights, class_masks
+from datamodules.actor.masks import blend_weights, class_masks
 from datamodules.samplers import fold_seed
 
 
@@ -60,13 +60,13 @@ class MixingCollate:
         pose_format: PoseFormat,
         leg_motion: Tensor | None = None,
         enabled: bool = True,
-        blend: Blend = "linear6d",
+        blend: Literal["linear6d", "renormalised6d", "slerp"] = "linear6d",
         alpha: Literal["fixed", "uniform", "normal"] = "fixed",
         alpha_value: float = 0.5,
         alpha_std: float = 0.1,
         alpha_low: float = 0.0,
         alpha_high: float = 1.0,
-        masks: MaskSource = "auto",
+        masks: Literal["auto", "table", "data"] = "auto",
         mask_table: str | None = None,
         leg_classes: int | None = None,
         pairs: list[list[str | int]] | None = None,
