@@ -25,7 +25,7 @@ class StandingMotion:
     joints: Tensor  # [T, 24, 3]
     faces: Tensor  # [F, 3]
 
-    def mesh_film(self, size: int, view: str = "three_quarter", color: Color | None = None) -> Tensor:
+    def mesh_film(self, size: int, view: str = "three_quarter", color: Color | Tensor | None = None) -> Tensor:
         """The body, `[T, size, size, 3]` uint8."""
         return render_motion(self.vertices, self.faces, (size, size), view=view, color=color, follow=self.travels)
 
@@ -33,7 +33,7 @@ class StandingMotion:
         """The stick figure, `[T, size, size, 3]` uint8."""
         return draw_motion(self.joints, (size, size), view=view, follow=self.travels)
 
-    def strip(self, height: int, color: Color | None = None, poses: int = 8) -> Tensor:
+    def strip(self, height: int, color: Color | Tensor | None = None, poses: int = 8) -> Tensor:
         """Moments of the body side by side, `[height, W, 3]` uint8."""
         film = motion_strip(self.vertices, self.faces, color=color, poses=poses)
         return _scaled(film, height)

@@ -17,6 +17,7 @@ from components.body.motion_files import BodyMotion
 from components.media import image_grid, write_gif, write_mp4, write_png
 from components.rendering.floor import Color
 from components.rendering.motion_films import StandingMotion, shrink_film, stand
+from components.rendering.outfits import outfit_colors
 from components.rendering.scene import BODY_COLORS
 
 Kind = Literal["mp4", "gif", "stick", "strip"]
@@ -83,7 +84,7 @@ def write_gallery(
         groups.setdefault(item.group, []).append(item)
     gallery = _Gallery(Path(folder), wanted, size, view, advance or (lambda frames: None), items, len(groups))
     for index, (group, members) in enumerate(groups.items()):
-        gallery.show(group, members, body, BODY_COLORS[index % len(BODY_COLORS)])
+        gallery.show(group, members, body, looks_of(body, index))
     if len(groups) > 1:
         gallery.show_all()
     return gallery.files
@@ -120,7 +121,7 @@ class _Gallery:
                 films.append(film)
         return films
 
-    def show(self, group: str, members: list[GalleryItem], body: BodyModel, color: Color) -> None:
+    def show(self, group: str, members: list[GalleryItem], body: BodyModel, color: Color | Tensor) -> None:
         standing = [stand(item.motion, body) for item in members]
         captions = [item.caption for item in members]
         self.captions += captions
@@ -176,11 +177,18 @@ def sheet_layout(items: int, groups: int, size: int) -> tuple[int, int]:
     return columns, max(1, math.ceil(max(columns * size / _SHEET_SIZE[0], rows * size / _SHEET_SIZE[1])))
 
 
+def looks_of(body: BodyModel, number: int) -> Color | Tensor:
+    """Clothes, another outfit for each number, where the body knows its parts; else one colour of the palette."""
+    if body.face_parts is None:
+        return BODY_COLORS[number % len(BODY_COLORS)]
+    return outfit_colors(body.faces, body.face_parts, body.part_names, body.num_vertices, number)
+
+
 def _workers() -> int:
     return max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
 
 
-def _strips(standing: Sequence[StandingMotion], colors: Sequence[Color], height: int) -> list[Tensor]:
+def _strips(standing: Sequence[StandingMotion], colors: Sequence[Color | Tensor], height: int) -> list[Tensor]:
     with ThreadPoolExecutor(_workers(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
         return list(pool.map(lambda each, color: each.strip(height, color), standing, colors))
 
@@ -202,7 +210,7 @@ def write_still_rows(path: str | Path, items: Sequence[GalleryItem], body: BodyM
     Raises:
         InputError: the file cannot be written.
     """
-    colors = [BODY_COLORS[index % len(BODY_COLORS)] for index in range(len(items))]
+    colors = [looks_of(body, index) for index in range(len(items))]
     strips = _strips([stand(item.motion, body) for item in items], colors, height)
     columns = 1 if len(strips) <= 4 else 2
     return write_png(path, image_grid(strips, columns, [item.caption for item in items], caption_size=14))

@@ -48,7 +48,7 @@ class Options:
     view: Literal["front", "side", "three_quarter", "back"] = "three_quarter"
     device: str = "auto"
     output: str | None = None
-    overwrite: bool = False
+    force: bool = False
 
     def __post_init__(self) -> None:
         rules = {
@@ -94,7 +94,7 @@ def perform(run: "LoadedRun", options: Options) -> Path:
     from components.rendering.motion_gallery import GalleryItem, gallery_frames, write_gallery
 
     target = Path(options.output).expanduser() if options.output else run.run_dir / "generated" / _now()
-    with result_folder(target, options.overwrite) as folder:
+    with result_folder(target, options.force) as folder:
         device = choose_device(options.device)
         body = load_body(options.body).to(device)
         motions = generate(run, options, device)

@@ -66,20 +66,20 @@ def choose_device(name: str) -> Any:
 
 
 @contextmanager
-def result_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
+def result_folder(target: Path, force: bool = False) -> Iterator[Path]:
     """A folder to write into that becomes `target` when all is done; on an error nothing is left of it.
 
     Args:
         target: where the results belong.
-        overwrite: a target with files may be written into; files of the same names are replaced, others stay.
+        force: a target with files may be written into; files of the same names are replaced, others stay.
 
     Raises:
-        InputError: the target has files and `overwrite` is false, or cannot be written.
+        InputError: the target has files and `force` is false, or cannot be written.
     """
     if target.exists() and not target.is_dir():
         raise InputError(f"output={target} is a file; expected a folder")
-    if target.is_dir() and any(target.iterdir()) and not overwrite:
-        raise InputError(f"output={target} holds files already; choose another folder or add overwrite=true")
+    if target.is_dir() and any(target.iterdir()) and not force:
+        raise InputError(f"output={target} holds files already; choose another folder or add force=true")
     check_writable(target.parent, "output")
     staging = target.parent / f".{target.name}.{uuid4().hex[:8]}"
     try:

@@ -1,0 +1,221 @@
+"""Evaluation of actor and actor_mix: what needs no recogniser."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from components.errors import InputError
+from entrypoints.tasks.evaluation_report import Report
+from entrypoints.tasks.generate import action_names
+from entrypoints.tasks.tables import Table, Value
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from entrypoints.runs import LoadedRun
+    from lightning_modules.actor.evaluation import MotionStatistics, Reconstruction
+    from lightning_modules.actor.generation import ActionPair
+
+_REAL, _GENERATED = "#94a3b8", "#2b6cb0"
+
+
+def evaluate(run: "LoadedRun", module: Any, datamodule: Any, options: dict[str, Any], device: Any) -> Report:
+    """Reconstruction of the test split and statistics of generated motions.
+
+    Args:
+        run: what is evaluated.
+        module: its module, in evaluation mode on `device`.
+        datamodule: set up for testing.
+        options: `samples` (generated motions per class), `seed`, `pairs` (names, or None for telling ones).
+        device: of the module.
+
+    Raises:
+        InputError: other actions than the run's, unknown pairs, an empty split.
+    """
+    from components.body.loader import load_body
+    from lightning_modules.actor import evaluation as measure
+    from lightning_modules.actor.generation import ActionPair, parse_actions
+
+    names = action_names(run)
+    if list(datamodule.action_names) != names:
+        raise InputError(
+            f"data.root={datamodule.root}: its actions are {', '.join(datamodule.action_names)},\n"
+            f"and the run was trained on {', '.join(names)}.\nGive a folder with the same actions"
+        )
+    net, pose_format = module.net, datamodule.pose_format
+    body = load_body().to(device)
+    samples, seed, fps = options["samples"], options["seed"], float(datamodule.fps)
+
+    baseline = measure.mean_pose(item["motion"] for item in _items(datamodule.train_set))
+    batches = datamodule.test_dataloader()
+    errors = measure.evaluate_reconstruction(net, batches, baseline, pose_format, body, module.body)
+    real = measure.real_statistics(
+        ((item["motion"], item["action"]) for item in _items(datamodule.train_set)),
+        len(names), samples, pose_format, body, fps,
+    )  # fmt: skip
+    frames = net.sizes.num_frames or 60
+    settings = (frames, samples, pose_format, body, fps, seed)
+    singles = [ActionPair(label, label) for label in range(len(names))]
+    generated = measure.generated_statistics(net, singles, *settings)
+    report = Report(f"{run.checkpoint['troupe']['experiment']}: {run.checkpoint_path}")
+    _add_reconstruction(report, errors, names)
+    _add_generation(report, names, real, generated)
+    if net.sizes.conditioning == "pair":
+        pairs = measure.telling_pairs(real)
+        if options["pairs"] is not None:
+            pairs = parse_actions(options["pairs"], names)
+        _add_pairs(report, names, pairs, real, generated, measure.generated_statistics(net, pairs, *settings))
+    elif options["pairs"]:
+        raise InputError(
+            "pairs: this model was trained on single actions.\nUse a run of experiment=actor_mix for pairs"
+        )
+    return report
+
+
+def _items(dataset: Any) -> Any:
+    # Indexing keeps the order and needs no loader; a plain index draws with seed 0.
+    return (dataset[index] for index in range(len(dataset)))
+
+
+def _add_reconstruction(report: Report, errors: "Reconstruction", names: list[str]) -> None:
+    """Table, metrics and bars of the reconstruction."""
+    terms = errors.terms
+    ratio = errors.by_class("rc") / errors.by_class("rc_mean_pose")
+    overall_ratio = errors.overall("rc") / errors.overall("rc_mean_pose")
+    rows: list[list[Value]] = []
+    for label, name in enumerate(names):
+        clips = int(errors.clips[label])
+        rows.append([name, clips, *(float(errors.by_class(term)[label]) for term in terms), float(ratio[label])])
+    rows.append(["all", int(errors.clips.sum()), *(errors.overall(term) for term in terms), overall_ratio])
+    report.tables["reconstruction"] = Table(
+        "Reconstruction of the test split", ["action", "clips", *terms, "rc / mean pose"], rows
+    )
+    report.metrics |= {f"eval/{term}": errors.overall(term) for term in terms}
+    report.metrics |= {
+        "eval/rc_to_mean_pose": overall_ratio,
+        "eval/mpjpe_to_mean_pose": errors.overall("mpjpe_mm") / errors.overall("mpjpe_mean_pose_mm"),
+        "eval/kl_per_dim": errors.kl_per_dim(),
+        "eval/active_dims": float(errors.active_dims()),
+    }
+    report.metrics |= {f"eval/rc/{row[0]}": float(row[2]) for row in rows[:-1]}
+    report.metrics |= {f"eval/mpjpe_mm/{row[0]}": float(row[2 + terms.index("mpjpe_mm")]) for row in rows[:-1]}
+
+    def draw() -> "Figure":
+        return _bars(
+            names,
+            {
+                "joint position error, mm": {
+                    "always the mean pose": errors.by_class("mpjpe_mean_pose_mm").tolist(),
+                    "reconstruction": errors.by_class("mpjpe_mm").tolist(),
+                },
+                "squared error of pose features (rc)": {
+                    "always the mean pose": errors.by_class("rc_mean_pose").tolist(),
+                    "reconstruction": errors.by_class("rc").tolist(),
+                },
+            },
+        )
+
+    report.figures["reconstruction"] = draw
+
+
+def _add_generation(
+    report: Report, names: list[str], real: "Sequence[MotionStatistics | None]", generated: "list[MotionStatistics]"
+) -> None:
+    """Table, metrics and bars of real and generated motions of single actions."""
+    rows: list[list[Value]] = []
+    columns = ("legs", "arms", "speed", "spread")
+    for name, own, made in zip(names, real, generated):
+        cells = [_value(one, column) for column in columns for one in (own, made)]
+        rows.append([name, *cells])
+        for column in columns:
+            report.metrics[f"eval/{column}/{name}"] = _value(made, column)
+    headings = [
+        f"{title} {whose}" for title in ("legs cm", "arms cm", "speed m/s", "spread cm") for whose in ("r", "g")
+    ]
+    title = "How real (r) and generated (g) motions move; spread: distance between motions of one action"
+    report.tables["generation"] = Table(title, ["action", *headings], rows)
+    for column in columns:
+        ours, theirs = ([_value(each, column) for each in each_set] for each_set in (generated, real))
+        report.metrics[f"eval/{column}_to_real"] = _mean(ours) / _mean(theirs)
+        report.metrics[f"eval/{column}_correlation"] = _correlation(ours, theirs)
+
+    def draw() -> "Figure":
+        panels = {"legs": "legs, cm", "arms": "arms, cm", "spread": "distance between motions of one action, cm"}
+        return _bars(
+            names,
+            {
+                title: {
+                    "real": [_value(each, column) for each in real],
+                    "generated": [_value(each, column) for each in generated],
+                }
+                for column, title in panels.items()
+            },
+        )
+
+    report.figures["generation"] = draw
+
+
+def _add_pairs(
+    report: Report,
+    names: list[str],
+    pairs: "Sequence[ActionPair]",
+    real: "Sequence[MotionStatistics | None]",
+    singles: "list[MotionStatistics]",
+    made: "list[MotionStatistics]",
+) -> None:
+    """Table and metrics of two actions at once: legs as of the one, arms as of the other."""
+    rows: list[list[Value]] = []
+    leg_shares, arm_shares = [], []
+    for pair, own in zip(pairs, made):
+        first, second = singles[pair.first], singles[pair.second]
+        name = f"{names[pair.first]}+{names[pair.second]}"
+        rows.append([name, own.legs, first.legs, second.legs, own.arms, first.arms, second.arms])
+        leg_shares.append(own.legs / max(first.legs, second.legs))
+        arm_shares.append(own.arms / max(first.arms, second.arms))
+        report.metrics |= {f"eval/legs/{name}": own.legs, f"eval/arms/{name}": own.arms}
+    columns = [f"{limb} {whose}" for limb in ("legs cm", "arms cm") for whose in ("both", "first", "second")]
+    report.tables["pairs"] = Table("Two actions at once, and each of them alone (generated)", ["pair", *columns], rows)
+    report.metrics |= {"eval/pair_legs_to_single": _mean(leg_shares), "eval/pair_arms_to_single": _mean(arm_shares)}
+
+
+def _value(statistics: "MotionStatistics | None", name: str) -> float:
+    return math.nan if statistics is None else float(getattr(statistics, name))
+
+
+def _mean(values: Sequence[float]) -> float:
+    finite = [value for value in values if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else math.nan
+
+
+def _correlation(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Pearson's, over the classes that have both; NaN for less than three."""
+    both = [(a, b) for a, b in zip(ours, theirs) if math.isfinite(a) and math.isfinite(b)]
+    if len(both) < 3:
+        return math.nan
+    mean_a, mean_b = _mean([a for a, _ in both]), _mean([b for _, b in both])
+    covariance = sum((a - mean_a) * (b - mean_b) for a, b in both)
+    scale = math.sqrt(sum((a - mean_a) ** 2 for a, _ in both) * sum((b - mean_b) ** 2 for _, b in both))
+    return covariance / scale if scale > 0 else math.nan
+
+
+def _bars(names: list[str], panels: dict[str, dict[str, list[float]]]) -> "Figure":
+    """Panels one above the other, a group of two bars per class: the reference pale, ours in colour."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(max(5.0, 0.75 * len(names) + 1.5), 2.3 * len(panels) + 0.8), layout="constrained")
+    all_axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
+    for axes, (title, series) in zip(all_axes, panels.items(), strict=True):
+        for index, ((label, values), colour) in enumerate(zip(series.items(), (_REAL, _GENERATED), strict=True)):
+            places = [place + 0.4 * (index - 0.5) for place in range(len(names))]
+            axes.bar(
+                places, [value if math.isfinite(value) else 0.0 for value in values], 0.38, label=label, color=colour
+            )
+        axes.set_title(title, fontsize=10, loc="left")
+        axes.tick_params(labelsize=8)
+        axes.grid(True, axis="y", alpha=0.25, linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    all_axes[0].legend(fontsize=8, frameon=False, ncols=2)
+    labels = [name.replace("_", " ") for name in names]
+    all_axes[-1].set_xticks(range(len(names)), labels, rotation=30, ha="right", fontsize=8)
+    return figure

@@ -1,0 +1,50 @@
+"""What an evaluation hands back, whatever the system, and how it is written."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.files.atomic import write_json
+from entrypoints.tasks.tables import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass
+class Report:
+    """Flat metrics (`eval/...`, `test/...`), tables and figures by file name."""
+
+    title: str
+    metrics: dict[str, float] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
+    figures: "dict[str, Callable[[], Figure]]" = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Write `metrics.json`, `<table>.csv`, `<table>.md` and `figures/<figure>.png`.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        from callbacks.loss_curves import save_figure
+
+        write_json(folder / "metrics.json", self.metrics)
+        for name, table in self.tables.items():
+            table.write(folder, name)
+        for name, draw in self.figures.items():
+            save_figure(folder / "figures" / f"{name}.png", draw())
+
+
+def merge_metrics(file: Path, metrics: dict[str, float]) -> None:
+    """Add metrics to a run's `metrics.json`; those of the same name are replaced, an unreadable file too.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    try:
+        before: Any = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        before = {}
+    write_json(file, {**(before if isinstance(before, dict) else {}), **metrics})
