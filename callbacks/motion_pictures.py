@@ -1,0 +1,95 @@
+"""Pictures of what a model of motions generates, while it trains."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from components.body.loader import load_body
+from components.errors import InputError
+from components.rendering.motion_gallery import GalleryItem, write_still_rows
+from lightning_modules.actor.networks.cvae import ActorCVAE
+from lightning_modules.actor.sampling import MotionRequest, sample_motions
+
+log = logging.getLogger(__name__)
+
+
+class MotionPictures(Callback):
+    """Writes `figures/samples.png`: a row of moments for each action, generated from the same latents every time.
+
+    The draw has a generator of its own, so pictures do not change the training.
+
+    Args:
+        run_dir: the picture goes to its `figures`.
+        actions: names, or two joined by `+`; None = the first `max_actions` of the data.
+        every_n_epochs: epochs between two pictures; 0 = at the end of the fit only.
+        max_actions: rows at most.
+        size: height of a row, pixels.
+        seed: of the latents.
+        body: the user's SMPL file; None = the packaged body.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+
+    def __init__(
+        self,
+        run_dir: str,
+        actions: Sequence[str] | None = None,
+        every_n_epochs: int = 0,
+        max_actions: int = 12,
+        size: int = 160,
+        seed: int = 0,
+        body: str | None = None,
+    ) -> None:
+        if every_n_epochs < 0:
+            raise InputError(f"callbacks.motion_pictures.every_n_epochs={every_n_epochs} must be at least 0")
+        if max_actions < 1:
+            raise InputError(f"callbacks.motion_pictures.max_actions={max_actions} must be at least 1")
+        if not 32 <= size <= 1024:
+            raise InputError(f"callbacks.motion_pictures.size={size} must lie in 32..1024 pixels")
+        self.file = Path(run_dir) / "figures" / "samples.png"
+        self.actions = None if actions is None else list(actions)
+        self.every_n_epochs = every_n_epochs
+        self.max_actions = max_actions
+        self.size = size
+        self.seed = seed
+        self.body = body
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        done = trainer.current_epoch
+        if self.every_n_epochs > 0 and done > 0 and done % self.every_n_epochs == 0:
+            self._draw(trainer, pl_module)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._draw(trainer, pl_module)
+
+    def _draw(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
+            return
+        try:
+            self.draw(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
+        except InputError as error:  # a picture is not worth a training
+            log.warning("no pictures of generated motions: %s", error)
+
+    @torch.no_grad()
+    def draw(self, pl_module: LightningModule, datamodule: object) -> Path:
+        """Generate and write the picture.
+
+        Args:
+            pl_module: has the network as `net`.
+            datamodule: knows `action_names`, `pose_format` and `fps`.
+
+        Raises:
+            InputError: unknown actions, or the file cannot be written.
+        """
+        names: Sequence[str] = datamodule.action_names  # type: ignore[attr-defined]
+        wanted = self.actions if self.actions is not None else list(names[: self.max_actions])
+        net = cast(ActorCVAE, pl_module.net)
+        request = MotionRequest(wanted, [net.sizes.num_frames or 60], seed=self.seed)
+        sampled = sample_motions(net, request, names, datamodule.pose_format, datamodule.fps)  # type: ignore[attr-defined]
+        items = [GalleryItem(each.group, each.caption, each.motion) for each in sampled]
+        return write_still_rows(self.file, items, load_body(self.body), self.size)
