@@ -7,10 +7,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from components.errors import InputError
+from components.errors import FailedJob, InputError
 
 
-class TrainingDiverged(RuntimeError):
+class TrainingDiverged(FailedJob):
     """The loss became infinite or NaN. A failure of the run, not of its input."""
 
 

@@ -8,6 +8,10 @@ class InputError(ValueError):
     """Bad input. The message has one to three lines: key or file, what was found, what was expected, the next command."""
 
 
+class FailedJob(RuntimeError):
+    """A job that failed for a reason which its message explains whole: printed without a traceback, exit code 1."""
+
+
 class MissingPackageError(InputError, ImportError):
     """An optional package is not installed."""
 
@@ -30,5 +34,5 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
             raise
         raise MissingPackageError(
             f"{purpose} needs the package '{module}', which is not installed.\n"
-            f"Install it with: pip install 'troupe[{extra}]' (from a checkout: pip install -e '.[{extra}]')"
+            f"Install it with: pip install {module.split('.')[0]} (or, in a checkout: pip install -e '.[{extra}]')"
         ) from error

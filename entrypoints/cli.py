@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import hydra
 from hydra._internal.utils import get_args_parser
 
-from components.errors import InputError
+from components.errors import FailedJob, InputError
 from components.files.atomic import check_writable
 from entrypoints.config_check import ConfigError, Fault, available, check
 
@@ -78,6 +78,11 @@ def _run_hydra(config_name: str, job: Job) -> None:
 
         try:
             return job(config)
+        except FailedJob as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            print(error, file=sys.stderr)
+            sys.exit(1)
         except InputError as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 # Hydra goes on with the other jobs of a sweep and ends with code 1.
