@@ -8,6 +8,8 @@ from torch import Tensor
 
 from components.body.model import BodyModel
 from components.body.motion_files import BodyMotion
+from components.geometry.rotations import axis_rotation
+from components.media.frames import evenly_spaced
 from components.media.skeletons import draw_motion
 from components.rendering.floor import Color
 from components.rendering.framing import smooth_path
@@ -15,6 +17,9 @@ from components.rendering.scene import motion_strip, render_motion
 
 # Seconds over which the height of a motion without translation is smoothed: jitter goes, steps stay.
 _SETTLE_SECONDS = 0.06
+# Width of a strip over its height, and degrees by which its bodies are turned for a three-quarter look.
+_STRIP_ASPECT = 4.8
+_TURN = 35.0
 
 
 @dataclass(frozen=True)
@@ -34,9 +39,18 @@ class StandingMotion:
         return draw_motion(self.joints, (size, size), view=view, follow=self.travels)
 
     def strip(self, height: int, color: Color | Tensor | None = None, poses: int = 8) -> Tensor:
-        """Moments of the body side by side, `[height, W, 3]` uint8."""
-        film = motion_strip(self.vertices, self.faces, color=color, poses=poses)
-        return _scaled(film, height)
+        """Moments of the body side by side, `[height, 4.8 height, 3]` uint8: strips of all motions fit together."""
+        size = (height, round(_STRIP_ASPECT * height))
+        spacing = self._spacing(min(poses, len(self.vertices)))
+        return motion_strip(self.vertices, self.faces, size, color=color, poses=poses, turn=_TURN, spacing=spacing)
+
+    def _spacing(self, poses: int) -> float:
+        """Metres between the moments of a strip: they fill its width, and the widest two do not touch."""
+        moments = self.vertices[evenly_spaced(len(self.vertices), poses)]
+        across = moments @ axis_rotation("Y", torch.tensor(_TURN).deg2rad())[0].to(moments)
+        widest = float((across.amax(1) - across.amin(1)).max())
+        row = _STRIP_ASPECT * 1.1 * float(moments[..., 1].amax() - moments[..., 1].amin())
+        return max(widest + 0.1, (row - widest) / max(1, poses - 1))
 
     @property
     def travels(self) -> bool:
@@ -60,15 +74,6 @@ def stand(motion: BodyMotion, body: BodyModel) -> StandingMotion:
         height = lowest.min().expand(len(lowest))
     shift = F.pad(height[:, None], (1, 1))[:, None]
     return StandingMotion(vertices - shift, joints - shift, body.faces)
-
-
-def _scaled(picture: Tensor, height: int) -> Tensor:
-    if len(picture) == height:
-        return picture
-    width = max(1, round(picture.shape[1] * height / len(picture)))
-    channels = picture.permute(2, 0, 1)[None].float()
-    scaled = F.interpolate(channels, (height, width), mode="bilinear", antialias=True, align_corners=False)
-    return scaled[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8)
 
 
 def shrink_film(film: Tensor, factor: int) -> Tensor:
