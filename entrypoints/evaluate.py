@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 # Module with `evaluate(run, module, datamodule, options, device) -> Report`, by system.
 EVALUATIONS: dict[str, str] = {"actor": "entrypoints.tasks.evaluate_actor"}
+# The data of imported checkpoints.
+DATAMODULES: dict[str, str] = {"actor": "datamodules.actor.ActorDataModule"}
 
 
 def main() -> None:
@@ -96,13 +98,14 @@ def _check(config: Mapping[str, Any]) -> None:
 
 def _with_data(run: "LoadedRun", data: Mapping[str, Any]) -> dict[str, Any]:
     """The run's config with the data keys that were given."""
-    stored = run.config.get("data")
-    if not stored:
-        raise InputError(
-            f"{run.checkpoint_path} knows no data (it was imported).\n"
-            "Continue it with: python -m entrypoints.train experiment=<name> ckpt=<this file>"
-        )
+    stored = dict(run.config.get("data") or {})
     given = {key: value for key, value in data.items() if value is not None}
+    if "_target_" not in stored:  # imported: it knows the layout of its motions, not where they are
+        if "root" not in given:
+            raise InputError(
+                f"{run.checkpoint_path} was imported and knows no data.\nSay where they are: data.root=<folder>"
+            )
+        stored["_target_"] = DATAMODULES[run.system]
     return {**run.config, "data": {**stored, **given}}
 
 

@@ -36,11 +36,12 @@ def evaluate(run: "LoadedRun", module: Any, datamodule: Any, options: dict[str, 
     from lightning_modules.actor import evaluation as measure
     from lightning_modules.actor.generation import ActionPair, parse_actions
 
-    names = action_names(run)
-    if list(datamodule.action_names) != names:
+    names = list(datamodule.action_names)
+    # Imported checkpoints have names by convention only.
+    if "imported_from" not in run.facts and action_names(run) != names:
         raise InputError(
-            f"data.root={datamodule.root}: its actions are {', '.join(datamodule.action_names)},\n"
-            f"and the run was trained on {', '.join(names)}.\nGive a folder with the same actions"
+            f"data.root={datamodule.root}: its actions are {', '.join(names)},\n"
+            f"and the run was trained on {', '.join(action_names(run))}.\nGive a folder with the same actions"
         )
     net, pose_format = module.net, datamodule.pose_format
     body = load_body().to(device)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from components.errors import InputError
@@ -70,6 +71,27 @@ def test_other_data_leave_the_numbers_of_the_run_alone(data: Path, tmp_path: Pat
     assert (tmp_path / "out" / "metrics.json").is_file()
     assert not (run / "metrics.json").exists()
     assert "pairs" not in report.tables
+
+
+def test_imported_checkpoints_need_to_be_told_where_the_data_are(data: Path, tmp_path: Path) -> None:
+    file = write_run(tmp_path / "run") / "checkpoints" / "best.ckpt"
+    checkpoint = torch.load(file, weights_only=True)
+    config = checkpoint["troupe"]["config"]["data"]
+    checkpoint["troupe"]["config"]["data"] = {
+        "pose_rep": "rot6d",
+        "translation": False,
+        "num_frames": config["num_frames"],
+    }
+    checkpoint["troupe"]["facts"] = {
+        "action_names": [f"action_{label:02d}" for label in range(12)],
+        "imported_from": "x",
+    }
+    torch.save(checkpoint, tmp_path / "imported.ckpt")
+    with pytest.raises(InputError, match=r"data\.root=<folder>"):
+        evaluate(tmp_path / "imported.ckpt")
+    report, folder = evaluate(tmp_path / "imported.ckpt", data={**OPTIONS["data"], "root": str(data)})
+    assert folder == tmp_path / "evaluation"
+    assert "eval/legs/walk+drink" in report.metrics
 
 
 def test_missing_data_leave_nothing_behind(tmp_path: Path) -> None:
