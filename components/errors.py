@@ -5,7 +5,7 @@ from types import ModuleType
 
 
 class InputError(ValueError):
-    """Bad input. The message has one to three lines: key or file, what was found, what was expected, the next command."""
+    """Bad input. The message has one to three lines: key or file, what was found, what was expected, what to do."""
 
 
 class FailedJob(RuntimeError):

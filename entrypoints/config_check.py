@@ -22,7 +22,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from components.errors import InputError
 from entrypoints.annotations import mismatch
@@ -325,6 +325,8 @@ def _resolve(config: DictConfig) -> tuple[list[Fault], dict[str, Any]]:
             return _MISSING
         try:
             return walk(node[key], path)
+        except InterpolationToMissingValueError:
+            return _MISSING  # the fault is reported where the interpolation points to
         except (OmegaConfBaseException, HydraException) as error:
             faults.append(Fault(path, " ".join(str(error).splitlines()[0].split())))
             return _MISSING

@@ -1,8 +1,8 @@
 """Conversions between rotation representations.
 
-Quaternions are `[..., 4]`, real part first. Matrices act on column vectors. `rot6d` is the first two ROWS of the matrix,
-flattened (Zhou et al. 2019, rows as ACTOR uses them). Everything is differentiable, keeps the dtype and works on any
-leading shape. Angles are radians.
+Quaternions are `[..., 4]`, real part first. Matrices act on column vectors. `rot6d` is the first two ROWS of the
+matrix, flattened (Zhou et al. 2019, rows as ACTOR uses them). Everything is differentiable, keeps the dtype and works
+on any leading shape. Angles are radians.
 """
 
 import torch
@@ -43,7 +43,7 @@ def axis_angle_to_matrix(axis_angle: Tensor) -> Tensor:
 def matrix_to_quaternion(matrix: Tensor) -> Tensor:
     """`[..., 3, 3]` matrices to `[..., 4]` unit quaternions with real part >= 0.
 
-    Of the four algebraic forms the one with the largest divisor is taken, so that no precision is lost near 180 degrees.
+    Of the four algebraic forms the one with the largest divisor is taken: no precision is lost near 180 degrees.
     """
     m = matrix
     m00, m11, m22 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]

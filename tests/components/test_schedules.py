@@ -1,0 +1,33 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.errors import InputError
+from components.schedules import warmup_cosine
+
+
+def rates(total: int, warmup: int, final: float, ticks: int) -> list[float]:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = warmup_cosine(optimizer, total, warmup, final)
+    values = []
+    for _ in range(ticks):
+        values.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return values
+
+
+@given(st.integers(0, 20), st.integers(1, 50), st.floats(0, 1))
+def test_rises_then_falls_to_the_final_factor(warmup: int, rest: int, final: float) -> None:
+    values = rates(warmup + rest, warmup, final, warmup + rest + 3)
+    assert all(a < b for a, b in zip(values[:warmup], values[1 : warmup + 1]))
+    assert values[warmup] == pytest.approx(1.0)
+    assert all(a >= b - 1e-12 for a, b in zip(values[warmup:], values[warmup + 1 :]))
+    assert values[warmup + rest] == pytest.approx(final)
+
+
+@pytest.mark.parametrize(("total", "warmup", "final"), [(5, 5, 0.0), (5, -1, 0.0), (5, 1, 2.0)])
+def test_wrong_settings(total: int, warmup: int, final: float) -> None:
+    with pytest.raises(InputError, match="scheduler"):
+        rates(total, warmup, final, 1)
