@@ -1,6 +1,5 @@
 """What `prepare` can do, one function per data set. Each can be called again and does only what is missing."""
 
-import json
 import logging
 import shutil
 import time
@@ -12,6 +11,7 @@ from typing import Any, Literal
 
 from components.errors import InputError
 from components.files.atomic import write_json
+from components.files.json_files import read_json_object
 
 log = logging.getLogger(__name__)
 REPORT = "report.json"
@@ -96,10 +96,10 @@ def synthetic_humanact12(folder: str, clips_per_action: int = 40, seed: int = 0,
         InputError: the folder holds a pickle that is not ours, or cannot be written.
     """
     from components.synthetic.actions import write_humanact12
-    from datamodules.actor.datamodule import _write_synthetic
+    from datamodules.actor.datamodule import SYNTHETIC_CARD, write_synthetic
 
     place = Path(folder).expanduser()
-    pickle, card = place / _HUMANACT12, place / "synthetic.json"
+    pickle, card = place / _HUMANACT12, place / SYNTHETIC_CARD
     if pickle.is_file() and not card.is_file():
         raise InputError(
             f"dataset.folder={folder} holds a '{_HUMANACT12}' that was not made here; it is left alone.\n"
@@ -108,7 +108,7 @@ def synthetic_humanact12(folder: str, clips_per_action: int = 40, seed: int = 0,
     if force:
         pickle.unlink(missing_ok=True)
     before = pickle.stat().st_mtime_ns if pickle.is_file() else 0
-    _write_synthetic(place, partial(write_humanact12, clips_per_action=clips_per_action, seed=seed))
+    write_synthetic(place, partial(write_humanact12, clips_per_action=clips_per_action, seed=seed))
     lines = [f"{12 * clips_per_action} synthetic clips of 12 actions, seed {seed}"]
     fresh = pickle.stat().st_mtime_ns != before
     return Preparation(place, fresh, lines, f"python -m entrypoints.train experiment=actor_mix data.root={folder}")
@@ -140,7 +140,7 @@ def _once(
     target: Path, card: Path, settings: Mapping[str, Any], make: Callable[[], list[str]], force: bool
 ) -> tuple[bool, list[str]]:
     """Make a file unless the card beside it says that it was made with the same settings and is unchanged since."""
-    known = _read_json(card)
+    known = read_json_object(card) or {}
     unchanged = target.is_file() and known.get("bytes") == target.stat().st_size
     if unchanged and known.get("settings") == settings and not force:
         return False, list(known.get("lines", []))
@@ -151,12 +151,4 @@ def _once(
 
 def _count_actions(folder: Path) -> int:
     """Classes named by `actions.json`, 12 without it; a malformed file is reported by whoever reads the names."""
-    return len(_read_json(folder / "actions.json")) or 12
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    return len(read_json_object(folder / "actions.json") or {}) or 12

@@ -1,7 +1,8 @@
-"""Files appear whole or not at all: write beside the target, then rename."""
+"""Files and folders appear whole or not at all: write beside the target, then rename."""
 
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -36,6 +37,22 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # the folder may not even exist
             temporary.unlink()
+
+
+@contextmanager
+def staging_folder(target: str | Path) -> Iterator[Path]:
+    """Yield a new hidden folder beside `target` to fill; what has not been moved away by then is removed at the end.
+
+    Raises:
+        OSError: the folder cannot be made; the caller knows which key chose the place.
+    """
+    target = Path(target)
+    staging = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}"
+    try:
+        staging.mkdir(parents=True)
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

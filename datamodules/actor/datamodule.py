@@ -1,10 +1,8 @@
 """ACTOR's data: a HumanAct12Poses folder, plain or P x K batches, originals only in evaluation."""
 
-import json
 import logging
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,16 +14,20 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from components.body.pose_format import PoseFormat
 from components.errors import InputError
-from components.files.atomic import write_json
+from components.files.atomic import staging_folder, write_json
+from components.files.json_files import read_json_object
 from datamodules.actor.collate import collate_motions
 from datamodules.actor.datasets import MotionDataset, split_clips
 from datamodules.actor.frames import FrameSampling
-from datamodules.actor.humanact12 import FPS, PICKLE, MotionClips, action_names, open_humanact12
+from datamodules.actor.humanact12 import CACHE_FOLDER, FPS, PICKLE, MotionClips, action_names, open_humanact12
 from datamodules.actor.masks import leg_motion
 from datamodules.loading import epoch_to_load, make_loader
 from datamodules.samplers import EvaluationBatchSampler, ShuffledBatchSampler, rank_info
 
 log = logging.getLogger(__name__)
+
+# Lies beside data that Troupe made itself; holds the writer's settings.
+SYNTHETIC_CARD = "synthetic.json"
 
 
 class ActorDataModule(LightningDataModule):
@@ -99,13 +101,27 @@ class ActorDataModule(LightningDataModule):
         self.synthetic, self.synthetic_root = synthetic, synthetic_root
         self.cache_dir = cache_dir
         self.fps = FPS
+        self._announced = False
 
     def prepare_data(self) -> None:
-        """Write synthetic data where they are asked for and missing; convert the pickle."""
+        """Write synthetic data where asked for and missing, say so where data are synthetic, convert the pickle."""
         wanted = None if self.synthetic_root is None else Path(self.synthetic_root).expanduser().resolve()
         if self.synthetic is not None and self.root.resolve() == wanted:
-            _write_synthetic(self.root, self.synthetic)
+            write_synthetic(self.root, self.synthetic)
+        self._announce_synthetic()
         _ = self.clips, self.action_names
+
+    def _announce_synthetic(self) -> None:
+        """One line per run, however many stages and nodes prepare the data."""
+        first = self.trainer is None or self.trainer.is_global_zero
+        if self.is_synthetic and first and not self._announced:
+            log.info("data.root=%s: SYNTHETIC data. Use your own with data.root=<folder with %s>", self.root, PICKLE)
+            self._announced = True
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether Troupe made the data itself."""
+        return (self.root / SYNTHETIC_CARD).is_file()
 
     @cached_property
     def clips(self) -> MotionClips:
@@ -129,7 +145,7 @@ class ActorDataModule(LightningDataModule):
         train, val = self.split
         return {
             "root": str(self.root),
-            "synthetic": (self.root / "synthetic.json").is_file(),
+            "synthetic": self.is_synthetic,
             "action_names": list(self.action_names),
             "num_classes": self.num_classes,
             "fps": self.fps,
@@ -190,36 +206,34 @@ class ActorDataModule(LightningDataModule):
         return rank_info(self.trainer.global_rank, self.trainer.world_size)
 
 
-def _write_synthetic(root: Path, writer: Callable[..., None]) -> None:
-    """Write synthetic files whole: into a folder beside, then one by one into place, the pickle last."""
-    settings = {key: value for key, value in getattr(writer, "keywords", {}).items()}
-    card = root / "synthetic.json"
-    if (root / PICKLE).is_file() and (not card.is_file() or _read_card(card) == settings):
+def write_synthetic(root: Path, writer: Callable[..., None]) -> None:
+    """Write synthetic files whole: into a folder beside, then one by one into place, the pickle last.
+
+    Nothing happens where the folder holds data that this writer made with the same settings, or the user's own.
+
+    Args:
+        root: where the files belong.
+        writer: called with a folder; of a `functools.partial` the keywords are its settings.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    settings = dict(getattr(writer, "keywords", {}))
+    card = root / SYNTHETIC_CARD
+    if (root / PICKLE).is_file() and (not card.is_file() or read_json_object(card) == settings):
         return
-    log.info(
-        "data.root=%s: writing SYNTHETIC motions (%s). Use your own data with data.root=<folder with %s>",
-        root, ", ".join(f"{key}={value}" for key, value in settings.items()) or "default settings", PICKLE,
-    )  # fmt: skip
-    temporary = root.with_name(f".{root.name}.{uuid.uuid4().hex[:8]}")
+    shown = ", ".join(f"{key}={value}" for key, value in settings.items()) or "default settings"
+    log.info("writing synthetic motions (%s) to %s", shown, root)
     try:
-        temporary.mkdir(parents=True)
-        writer(temporary)
-        write_json(temporary / "synthetic.json", settings)
-        root.mkdir(parents=True, exist_ok=True)
-        for file in sorted(temporary.iterdir(), key=lambda path: path.name == PICKLE):
-            os.replace(file, root / file.name)
-        shutil.rmtree(root / ".troupe_cache", ignore_errors=True)
+        with staging_folder(root) as staging:
+            writer(staging)
+            write_json(staging / SYNTHETIC_CARD, settings)
+            root.mkdir(parents=True, exist_ok=True)
+            for file in sorted(staging.iterdir(), key=lambda path: path.name == PICKLE):
+                os.replace(file, root / file.name)
+        shutil.rmtree(root / CACHE_FOLDER, ignore_errors=True)
     except OSError as error:
         raise InputError(
             f"cannot write synthetic data to {root}: {error.strerror or error}.\n"
             "Choose another place with paths.data=<folder> or free some space"
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _read_card(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None

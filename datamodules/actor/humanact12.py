@@ -9,8 +9,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,13 +18,15 @@ import torch
 
 from components.body.pose_format import encode_rotations
 from components.errors import InputError
-from components.files.atomic import write_json
+from components.files.atomic import staging_folder, write_json
 from components.files.safe_pickle import load_pickle
 
 log = logging.getLogger(__name__)
 
 PICKLE = "humanact12poses.pkl"
 FPS = 20
+# Beside the pickle.
+CACHE_FOLDER = ".troupe_cache"
 # Raise it whenever the arrays or their meaning change: caches of other versions are then left alone.
 CACHE_VERSION = 1
 HUMANACT12_ACTIONS: tuple[str, ...] = (
@@ -158,7 +158,7 @@ def _cache_folder(pickle_path: Path, num_classes: int, cache_dir: str | None) ->
     stat = pickle_path.stat()
     identity = f"{pickle_path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{num_classes}|{CACHE_VERSION}"
     name = hashlib.sha256(identity.encode()).hexdigest()[:16]
-    beside = pickle_path.parent / ".troupe_cache" / name
+    beside = pickle_path.parent / CACHE_FOLDER / name
     if (beside / "index.json").is_file() or cache_dir is None or _writable(pickle_path.parent):
         return beside
     return Path(cache_dir).expanduser() / f"humanact12-{name}"
@@ -203,24 +203,21 @@ def _convert(pickle_path: Path, num_classes: int, folder: Path) -> None:
     all_poses = np.concatenate([np.empty((0, 72)), *(poses[place] for place in kept)]).astype(np.float32)
     all_joints = np.concatenate([np.empty((0, 24, 3)), *(joints[place] for place in kept)]).astype(np.float32)
     rot6d = encode_rotations(torch.from_numpy(all_poses).view(-1, 24, 3), "rot6d").numpy()
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     try:
-        temporary.mkdir(parents=True)
-        for name, array in (("poses", all_poses), ("joints", all_joints), ("rot6d", rot6d)):
-            np.save(temporary / f"{name}.npy", array, allow_pickle=False)
-        write_json(temporary / "index.json", index)
-        try:
-            os.rename(temporary, folder)
-        except OSError:
-            if not (folder / "index.json").is_file():
-                raise
+        with staging_folder(folder) as staging:
+            for name, array in (("poses", all_poses), ("joints", all_joints), ("rot6d", rot6d)):
+                np.save(staging / f"{name}.npy", array, allow_pickle=False)
+            write_json(staging / "index.json", index)
+            try:
+                os.rename(staging, folder)
+            except OSError:
+                if not (folder / "index.json").is_file():
+                    raise
     except OSError as error:
         raise InputError(
             f"cannot write the converted data to {folder}: {error.strerror or error}.\n"
             "Choose another place with data.cache_dir=<folder> or free some space"
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     log.info("converted %s: %d clips, %d frames -> %s", pickle_path, len(kept), len(all_poses), folder)
 
 

@@ -5,6 +5,7 @@ import logging
 import os
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -129,23 +130,57 @@ def write_toy(folder, clips_per_action, seed=0):
     write_folder(Path(folder), samples([clips_per_action] * 3, seed=seed))
 
 
-def test_synthetic_data_are_written_once(tmp_path, caplog):
-    caplog.set_level(logging.INFO)
+def test_synthetic_data_are_written_once(tmp_path):
     root = tmp_path / "synthetic" / "humanact12"
     options = {"synthetic": partial(write_toy, clips_per_action=2), "synthetic_root": str(root)}
     data = module(root, **options)
     assert data.facts()["synthetic"]
     assert len(data.clips) == 6
-    assert "SYNTHETIC" in caplog.text
-    assert "data.root=<folder" in caplog.text
     stamp = (root / "humanact12poses.pkl").stat().st_mtime_ns
-    caplog.clear()
     module(root, **options)
     assert (root / "humanact12poses.pkl").stat().st_mtime_ns == stamp
-    assert "SYNTHETIC" not in caplog.text
     changed = module(root, **(options | {"synthetic": partial(write_toy, clips_per_action=3)}))
     assert len(changed.clips) == 9
     assert not [path for path in root.parent.iterdir() if path.name.startswith(".")]
+
+
+def announcements(caplog):
+    return [record.getMessage() for record in caplog.records if "SYNTHETIC" in record.getMessage()]
+
+
+def test_every_run_on_synthetic_data_says_so_in_one_line(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    root = tmp_path / "synthetic"
+    options = {"synthetic": partial(write_toy, clips_per_action=2), "synthetic_root": str(root)}
+    for _ in range(2):  # the files are written by the first run only
+        caplog.clear()
+        data = module(root, **options)
+        data.prepare_data()  # Lightning prepares again before the test
+        (line,) = announcements(caplog)
+        assert str(root) in line
+        assert "data.root=<folder" in line
+    caplog.clear()
+    module(root)  # named as if it were one's own
+    assert len(announcements(caplog)) == 1
+
+
+def test_only_the_first_process_says_so(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    write_folder(tmp_path / "d")
+    (tmp_path / "d" / "synthetic.json").write_text("{}")
+    data = ActorDataModule(str(tmp_path / "d"), num_classes=3)
+    data.trainer = SimpleNamespace(is_global_zero=False)
+    data.prepare_data()
+    assert announcements(caplog) == []
+    data.trainer.is_global_zero = True
+    data.prepare_data()
+    assert len(announcements(caplog)) == 1
+
+
+def test_own_data_are_not_called_synthetic(folder, caplog):
+    caplog.set_level(logging.INFO)
+    module(folder)
+    assert announcements(caplog) == []
 
 
 def test_wrong_root_never_makes_data(tmp_path):
