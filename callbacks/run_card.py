@@ -4,7 +4,6 @@ The entry point writes the start and the end; the `RunReport` callback adds what
 merges into the file and replaces it whole, so a killed run leaves a readable card with status "running".
 """
 
-import json
 import os
 import platform
 import time
@@ -15,6 +14,7 @@ from typing import Any, Literal
 
 from callbacks.machine import collect_devices, collect_versions, git_state
 from components.files.atomic import write_json
+from components.files.json_files import read_json_object
 
 RUN_CARD = "run.json"
 Status = Literal["running", "finished", "failed", "interrupted"]
@@ -45,11 +45,7 @@ def plain(value: Any) -> Any:
 
 def read_run_card(run_dir: str | Path) -> dict[str, Any] | None:
     """The card of a run folder, None where there is none or it is not a json object."""
-    try:
-        card = json.loads((Path(run_dir) / RUN_CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return card if isinstance(card, dict) else None
+    return read_json_object(Path(run_dir) / RUN_CARD)
 
 
 def update_run_card(run_dir: str | Path, fields: Mapping[str, Any]) -> dict[str, Any]:

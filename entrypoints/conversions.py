@@ -1,13 +1,13 @@
 """Published checkpoints into run folders of ours, and our weights out as safetensors."""
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from callbacks.machine import collect_versions
 from components.errors import InputError
 from components.files.atomic import atomic_path, write_json
+from components.files.json_files import read_json_object
 
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
@@ -121,7 +121,7 @@ def export_weights(checkpoint: str, output: str | None = None, force: bool = Fal
         "numbers": parameters,
         "source": {"file": run.checkpoint_path.name, "sha256": sha256_of(run.checkpoint_path)},
         "epoch": run.checkpoint.get("epoch"),
-        "metrics": _metrics(run.run_dir),
+        "metrics": read_json_object(run.run_dir / "metrics.json") or {},
         "facts": run.facts,
         "config": run.config,
         "versions": collect_versions(),
@@ -164,11 +164,3 @@ def _key_report(source: Path) -> tuple[list[str], list[str], list[str]]:
         else:
             used.append(key)
     return used, partly, ignored
-
-
-def _metrics(run_dir: Path) -> dict[str, float]:
-    try:
-        content = json.loads((run_dir / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -1,6 +1,5 @@
 """Reads run folders: what each run was, how it ended, what it measured. Runs that never began are found too."""
 
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from callbacks.run_card import RUN_CARD, process_is_gone, read_run_card
 from components.errors import InputError
+from components.files.json_files import read_json_object
 
 METRICS_JSON = "metrics.json"
 # Overrides that say where or whether to go on, not what to compute.
@@ -141,12 +141,7 @@ def _outcome(path: Path, card: dict[str, Any], has_metrics: bool) -> tuple[str, 
 
 
 def _read_metrics(file: Path) -> dict[str, float]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(content, dict):
-        return {}
+    content = read_json_object(file) or {}
     return {name: float(value) for name, value in content.items() if isinstance(value, int | float)}
 
 

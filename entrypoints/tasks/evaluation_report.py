@@ -1,12 +1,12 @@
 """What an evaluation hands back, whatever the system, and how it is written."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from components.files.atomic import write_json
+from components.files.json_files import read_json_object
 from entrypoints.tasks.tables import Table
 
 if TYPE_CHECKING:
@@ -43,8 +43,4 @@ def merge_metrics(file: Path, metrics: dict[str, float]) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    try:
-        before: Any = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        before = {}
-    write_json(file, {**(before if isinstance(before, dict) else {}), **metrics})
+    write_json(file, {**(read_json_object(file) or {}), **metrics})

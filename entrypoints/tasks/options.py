@@ -1,14 +1,12 @@
 """Options of tasks: checked against their dataclass before anything heavy is imported, and where results go."""
 
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from components.errors import InputError
-from components.files.atomic import check_writable
+from components.files.atomic import check_writable, staging_folder
 from entrypoints.annotations import mismatch
 from entrypoints.config_check import ConfigError, Fault, did_you_mean
 from entrypoints.signatures import read_signature
@@ -81,17 +79,14 @@ def result_folder(target: Path, force: bool = False) -> Iterator[Path]:
     if target.is_dir() and any(target.iterdir()) and not force:
         raise InputError(f"output={target} holds files already; choose another folder or add force=true")
     check_writable(target.parent, "output")
-    staging = target.parent / f".{target.name}.{uuid4().hex[:8]}"
     try:
-        staging.mkdir()
-        yield staging
-        _merge(staging, target)
+        with staging_folder(target) as staging:
+            yield staging
+            _merge(staging, target)
     except OSError as error:
         raise InputError(
             f"output={target}: cannot write there ({error.strerror or error}); choose another folder or free some space"
         ) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _merge(source: Path, target: Path) -> None:
