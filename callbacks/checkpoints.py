@@ -4,7 +4,6 @@ Lightning's `save_last=True` writes last.ckpt only in epochs whose score made it
 goes through the system's temporary folder and a copy, so a kill can leave half a file. Both matter for `resume=auto`.
 """
 
-import difflib
 import errno
 import warnings
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from components.errors import InputError
 from components.files.atomic import atomic_path
+from components.spelling import did_you_mean
 
 
 class WholeFileCheckpointIO(TorchCheckpointIO):
@@ -84,10 +84,9 @@ class BestCheckpoint(ModelCheckpoint):
         names = sorted(trainer.callback_metrics)
         if not names or self.monitor in names:
             return
-        nearest = difflib.get_close_matches(str(self.monitor), names, n=1, cutoff=0.4)
-        hint = f" (did you mean '{nearest[0]}'?)" if nearest else ""
         raise InputError(
-            f"monitor.name={self.monitor}: nothing of that name is logged{hint}\nLogged: {', '.join(names)}"
+            f"monitor.name={self.monitor}: nothing of that name is logged{did_you_mean(self.monitor, names)}\n"
+            f"Logged: {', '.join(names)}"
         )
 
 

@@ -1,8 +1,9 @@
 """Checks plain config values against type annotations that were read as syntax, not imported."""
 
 import ast
-import difflib
 from typing import Any
+
+from components.spelling import did_you_mean
 
 _SEQUENCES = {"list", "List", "tuple", "Tuple", "Sequence", "Iterable", "Collection"}
 _MAPPINGS = {"dict", "Dict", "Mapping"}
@@ -20,9 +21,7 @@ def mismatch(value: Any, annotation: ast.expr) -> str | None:
         return None
     choices = [choice for option in options for choice in _literals(option)]
     if choices:
-        close = difflib.get_close_matches(str(value), [str(choice) for choice in choices], n=1, cutoff=0.5)
-        hint = f" (did you mean '{close[0]}'?)" if close else ""
-        return f"{_show(value)} is not one of {', '.join(str(choice) for choice in choices)}{hint}"
+        return f"{_show(value)} is not one of {', '.join(map(str, choices))}{did_you_mean(value, choices)}"
     return f"{_show(value)} is not of type {ast.unparse(annotation)}"
 
 

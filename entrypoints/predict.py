@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.errors import InputError
+from components.spelling import did_you_mean
 from entrypoints import cli
-from entrypoints.config_check import ConfigError, Fault, did_you_mean
+from entrypoints.config_check import ConfigError, Fault
 from entrypoints.tasks.options import check_types
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Which module performs a task for a run of a system. Each has `<Task>Options` (a dataclass) and `perform`.
+# Which module performs a task for a run of a system. Each has `Options` (a dataclass) and `perform`.
 TASKS: dict[str, dict[str, str]] = {
     "generate": {"actor": "entrypoints.tasks.generate"},
 }

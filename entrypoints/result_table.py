@@ -1,6 +1,5 @@
 """The table of a sweep: which runs make a row, in which order, which one is best."""
 
-import difflib
 import math
 import statistics
 from collections import Counter
@@ -8,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from components.errors import InputError
+from components.spelling import did_you_mean
 from entrypoints.sweep_results import RunResult
 
 SEED = "seed"
@@ -129,9 +129,8 @@ def _choose_metrics(
 
 
 def _unknown(key: str, name: str, known: set[str]) -> InputError:
-    nearest = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.4)
-    hint = f" (did you mean '{nearest[0]}'?)" if nearest else ""
-    return InputError(f"{key}: no column '{name}'{hint}\nThere are: {', '.join(sorted(known)) or 'none'}")
+    names = sorted(known)
+    return InputError(f"{key}: no column '{name}'{did_you_mean(name, names)}\nThere are: {', '.join(names) or 'none'}")
 
 
 def _groups(results: Sequence[RunResult], settings: tuple[str, ...], grouped: bool) -> list[list[RunResult]]:

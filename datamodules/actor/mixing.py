@@ -1,6 +1,5 @@
 """The mixing collate: turns a batch of originals into synthetic motions that do two actions, plus the originals."""
 
-import difflib
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from components.body.pose_format import PoseFormat
 from components.errors import InputError
+from components.spelling import did_you_mean
 from datamodules.actor.batch import MotionBatch, MotionItem
 from datamodules.actor.blending import Blend, align_heading, blend_motions, check_blend
 from datamodules.actor.collate import collate_motions
@@ -215,8 +215,7 @@ def _label(action: str | int, names: Sequence[str]) -> int:
         return action
     if action in names:
         return list(names).index(str(action))
-    close = difflib.get_close_matches(str(action), list(names), n=1)
-    hint = f" (did you mean '{close[0]}'?)" if close else ""
+    hint = did_you_mean(action, names)
     raise InputError(f"data.mix.pairs: unknown action '{action}'{hint}; known are {', '.join(names)}")
 
 

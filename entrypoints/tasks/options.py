@@ -7,8 +7,9 @@ from typing import Any
 
 from components.errors import InputError
 from components.files.atomic import check_writable, staging_folder
+from components.spelling import did_you_mean
 from entrypoints.annotations import mismatch
-from entrypoints.config_check import ConfigError, Fault, did_you_mean
+from entrypoints.config_check import ConfigError, Fault
 from entrypoints.signatures import read_signature
 
 

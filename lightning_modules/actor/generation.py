@@ -3,7 +3,6 @@
 Rows are sample-major: row = sample * actions + action.
 """
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
@@ -14,6 +13,7 @@ from torch import Tensor
 from components.body.pose_format import PoseFormat, decode_rotations
 from components.errors import InputError
 from components.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from components.spelling import did_you_mean
 from lightning_modules.actor.networks.cvae import ActorCVAE
 
 SameAction = Literal["random", "interpolate", "same"]
@@ -68,9 +68,9 @@ def _label(name: str, action_names: Sequence[str]) -> int:
     key = name.replace(" ", "_").lower()
     if key in by_key:
         return by_key[key]
-    near = difflib.get_close_matches(key, by_key, n=1, cutoff=0.4)
-    hint = f"did you mean '{action_names[by_key[near[0]]]}'? " if near else ""
-    raise InputError(f"actions: unknown action '{name}'; {hint}\nKnown actions: {', '.join(action_names)}")
+    raise InputError(
+        f"actions: unknown action '{name}'{did_you_mean(key, by_key)}\nKnown actions: {', '.join(action_names)}"
+    )
 
 
 def noise_rows(num_samples: int, num_actions: int, noise_same_action: SameAction, noise_diff_action: DiffAction) -> int:

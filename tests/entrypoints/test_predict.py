@@ -86,7 +86,7 @@ def test_output_that_cannot_be_written(run: str, tmp_path: Path) -> None:
 
 
 def test_a_failure_leaves_no_half_written_folder(run: str, tmp_path: Path) -> None:
-    assert "unknown action 'wlak'; did you mean 'walk'?" in fault(run, actions=["wlak"], output=str(tmp_path / "out"))
+    assert "unknown action 'wlak' (did you mean 'walk'?)" in fault(run, actions=["wlak"], output=str(tmp_path / "out"))
     assert list(tmp_path.iterdir()) == []
 
 
