@@ -10,6 +10,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from components.cores import usable_cores
+
 PROJECT = Path(__file__).resolve().parents[1]
 
 # The packages whose version can change a result, in the order of the table of `doctor`.
@@ -61,13 +63,6 @@ def collect_devices() -> dict[str, Any]:
         "cuda": cuda,
         "mps": torch.backends.mps.is_available(),
     }
-
-
-def usable_cores() -> int:
-    """CPU cores this process may use (a container's or a scheduler's share, not the whole machine)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def cpu_has_bf16() -> bool:

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from components.cores import usable_cores
 from components.errors import InputError
 from components.files.atomic import write_json
 
@@ -108,7 +109,7 @@ def run_ranks(config: Mapping[str, Any], run_dir: Path, processes: int) -> None:
         _PARENT: str(os.getpid()),
     }
     # Without this each rank would start as many threads as the machine has cores.
-    environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // processes)))
     command = [sys.executable, "-m", "entrypoints.launch", str(run_dir)]
     with contextlib.ExitStack() as stack:
         ranks = []

@@ -1,7 +1,6 @@
 """Videos and pictures of many motions: a row for each group, and one sheet with all of them."""
 
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from components.body.model import BodyModel
 from components.body.motion_files import BodyMotion
+from components.cores import usable_cores
 from components.media import image_grid, write_gif, write_mp4, write_png
 from components.rendering.floor import Color
 from components.rendering.motion_films import StandingMotion, shrink_film, stand
@@ -185,7 +185,7 @@ def looks_of(body: BodyModel, number: int) -> Color | Tensor:
 
 
 def _workers() -> int:
-    return max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
+    return min(8, usable_cores())
 
 
 def _strips(standing: Sequence[StandingMotion], colors: Sequence[Color | Tensor], height: int) -> list[Tensor]:
