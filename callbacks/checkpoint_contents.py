@@ -5,11 +5,9 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from callbacks.run_card import plain
 from components.errors import InputError
-
-CHECKPOINT_KEY = "troupe"
-CHECKPOINT_FORMAT = 1
+from components.files.checkpoint_entry import CHECKPOINT_KEY, troupe_entry
+from components.files.plain_data import plain
 
 
 class ConfigInCheckpoint(Callback):
@@ -60,14 +58,3 @@ class ConfigInCheckpoint(Callback):
                 f"this run trains {self.system!r}.\n"
                 "Name a run of the same experiment, or start afresh with resume=null"
             )
-
-
-def troupe_entry(system: str, experiment: str, config: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The entry `troupe` of a checkpoint, as plain data."""
-    return {
-        "format": CHECKPOINT_FORMAT,
-        "system": system,
-        "experiment": experiment,
-        "config": plain(config),
-        "facts": plain(facts),
-    }

@@ -7,11 +7,9 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from callbacks.machine import collect_devices, collect_versions, git_state
-from callbacks.run_card import plain, start_run_card, update_run_card
+from callbacks.run_card import update_run_card
 from components.errors import InputError
-
-__all__ = ["RunReport", "collect_devices", "collect_versions", "git_state", "start_run_card", "update_run_card"]
+from components.files.plain_data import plain
 
 log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from callbacks.machine import collect_versions
 from components.errors import InputError
 from components.files.atomic import atomic_path, write_json
+from components.files.checkpoint_entry import CHECKPOINT_KEY
 from components.files.json_files import read_json_object
 
 CARD = "card.json"
@@ -52,7 +53,7 @@ def import_actor(
     with atomic_path(folder / "checkpoints" / "best.ckpt") as temporary:
         torch.save(converted, temporary)
     module = load_module(load_run(folder, "actor"))
-    entry = converted["troupe"]
+    entry = converted[CHECKPOINT_KEY]
     network = entry["config"]["model"]["net"]
     options = source.parent / "opt.yaml"
     card = {
@@ -114,7 +115,7 @@ def export_weights(checkpoint: str, output: str | None = None, force: bool = Fal
     card = {
         "format": 1,
         "system": run.system,
-        "experiment": run.checkpoint["troupe"]["experiment"],
+        "experiment": run.experiment,
         "weights": WEIGHTS,
         "sha256": sha256_of(folder / WEIGHTS),
         "tensors": len(weights),

@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from callbacks.run_card import process_is_gone, read_run_card
 from components.errors import InputError
+from entrypoints.runs import folder_of
 
 log = logging.getLogger(__name__)
 # Keys whose change does not change what a resumed run computes.
@@ -90,7 +91,7 @@ def differences(folder: Path, config: DictConfig) -> list[str]:
 
 def _run_folder(path: Path) -> Path:
     if path.is_file():
-        return path.parent.parent if path.parent.name == "checkpoints" else path.parent
+        return folder_of(path)
     if not path.is_dir():
         raise InputError(f"resume={path} does not exist; give a run folder, a checkpoint file or auto")
     return path

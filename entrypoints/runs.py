@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import InputError
-
-FORMAT = 1
+from components.files.checkpoint_entry import CHECKPOINT_FORMAT, CHECKPOINT_KEY
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,12 @@ class LoadedRun:
     @property
     def system(self) -> str:
         """The paper, e.g. `actor`."""
-        return str(self.checkpoint["troupe"]["system"])
+        return str(self.checkpoint[CHECKPOINT_KEY]["system"])
+
+    @property
+    def experiment(self) -> str:
+        """Name of the experiment, e.g. `actor_mix`."""
+        return str(self.checkpoint[CHECKPOINT_KEY]["experiment"])
 
 
 def find_checkpoint(run: str | Path) -> Path:
@@ -72,14 +76,14 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         raise InputError(
             f"checkpoint {path} cannot be read (truncated or no checkpoint): {str(error).splitlines()[0]}"
         ) from error
-    if not isinstance(checkpoint, dict) or "troupe" not in checkpoint:
+    if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
         raise InputError(
-            f"checkpoint {path} was not written by this project (no 'troupe' entry).\n"
+            f"checkpoint {path} was not written by this project (no '{CHECKPOINT_KEY}' entry).\n"
             "Published checkpoints are imported with: python -m entrypoints.convert source=<paper> checkpoint=<file>"
         )
-    found = checkpoint["troupe"].get("format")
-    if found != FORMAT:
-        raise InputError(f"checkpoint {path} has format {found}; this version reads format {FORMAT}")
+    found = checkpoint[CHECKPOINT_KEY].get("format")
+    if found != CHECKPOINT_FORMAT:
+        raise InputError(f"checkpoint {path} has format {found}; this version reads format {CHECKPOINT_FORMAT}")
     return checkpoint
 
 
@@ -95,11 +99,15 @@ def load_run(run: str | Path, system: str | None = None) -> LoadedRun:
     """
     path = find_checkpoint(run)
     checkpoint = load_checkpoint(path)
-    card = checkpoint["troupe"]
-    if system is not None and card["system"] != system:
-        raise InputError(f"{path} is a checkpoint of '{card['system']}', expected '{system}'")
-    run_dir = path.parent.parent if path.parent.name == "checkpoints" else path.parent
-    return LoadedRun(run_dir, path, checkpoint, card["config"], card["facts"])
+    entry = checkpoint[CHECKPOINT_KEY]
+    if system is not None and entry["system"] != system:
+        raise InputError(f"{path} is a checkpoint of '{entry['system']}', expected '{system}'")
+    return LoadedRun(folder_of(path), path, checkpoint, entry["config"], entry["facts"])
+
+
+def folder_of(checkpoint: Path) -> Path:
+    """The run folder that a checkpoint file lies in; for a lone file its own folder."""
+    return checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
 
 
 def build(node: dict[str, Any], **arguments: Any) -> Any:
@@ -139,10 +147,19 @@ def load_module(run: LoadedRun) -> Any:
         InputError: weights and config do not belong together.
     """
     module = build_module(run.config)
+    load_weights(module, run, "the stored config")
+    return module.eval()
+
+
+def load_weights(module: Any, run: LoadedRun, what: str) -> None:
+    """Put a run's weights into a module; `what` tells the user what they must fit.
+
+    Raises:
+        InputError: names or shapes differ.
+    """
     try:
         module.load_state_dict(run.checkpoint["state_dict"], strict=True)
     except RuntimeError as error:
         raise InputError(
-            f"{run.checkpoint_path}: the weights do not fit the stored config.\n{str(error)[:300]}"
+            f"{run.checkpoint_path}: the weights of '{run.system}' do not fit {what}.\n{str(error)[:300]}"
         ) from error
-    return module.eval()

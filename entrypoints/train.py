@@ -143,13 +143,10 @@ def _fit(config: dict[str, Any], run_dir: Path) -> float | None:
 
 
 def _start_from(module: "LightningModule", path: str) -> None:
-    from entrypoints.runs import load_run
+    from entrypoints.runs import load_run, load_weights
 
     run = load_run(path)
-    try:
-        module.load_state_dict(run.checkpoint["state_dict"], strict=True)
-    except RuntimeError as error:
-        raise InputError(f"ckpt={path} does not fit this model ({run.system}).\n{str(error)[:300]}") from error
+    load_weights(module, run, f"this model (ckpt={path})")
     log.info("weights of %s loaded; optimiser and epoch start afresh", run.checkpoint_path)
 
 

@@ -58,7 +58,7 @@ def evaluate(run: "LoadedRun", module: Any, datamodule: Any, options: dict[str, 
     settings = (frames, samples, pose_format, body, fps, seed)
     singles = [ActionPair(label, label) for label in range(len(names))]
     generated = measure.generated_statistics(net, singles, *settings)
-    report = Report(f"{run.checkpoint['troupe']['experiment']}: {run.checkpoint_path}")
+    report = Report(f"{run.experiment}: {run.checkpoint_path}")
     _add_reconstruction(report, errors, names)
     _add_generation(report, names, real, generated)
     if net.sizes.conditioning == "pair":

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from components.body.pose_format import POSE_REP_FEATS, PoseFormat
 from components.errors import InputError
+from components.files.checkpoint_entry import CHECKPOINT_KEY, troupe_entry
 from lightning_modules.actor.networks.cvae import ActorCVAE
 from lightning_modules.actor.networks.transformer import (
     MAX_POSITIONS,
@@ -298,6 +299,13 @@ def convert_actor(checkpoint: str | Path) -> dict[str, Any]:
         names = ACTION_NAMES["humanact12"]
     if len(names) != sizes["num_classes"]:
         names = tuple(f"action_{label:02d}" for label in range(sizes["num_classes"]))
+    facts = {
+        "action_names": names,
+        "fps": 20.0,
+        "num_classes": sizes["num_classes"],
+        "synthetic": False,
+        "imported_from": path.name,
+    }
     epoch = re.search(r"(\d+)", path.name)
     return {
         "state_dict": {f"net.{name}": value for name, value in state.items()},
@@ -307,19 +315,7 @@ def convert_actor(checkpoint: str | Path) -> dict[str, Any]:
         "loops": {},
         "optimizer_states": [],
         "lr_schedulers": [],
-        "troupe": {
-            "format": 1,
-            "system": "actor",
-            "experiment": "actor_mix" if pair else "actor",
-            "config": _config(sizes, options),
-            "facts": {
-                "action_names": list(names),
-                "fps": 20.0,
-                "num_classes": sizes["num_classes"],
-                "synthetic": False,
-                "imported_from": path.name,
-            },
-        },
+        CHECKPOINT_KEY: troupe_entry("actor", "actor_mix" if pair else "actor", _config(sizes, options), facts),
     }
 
 

@@ -1,4 +1,3 @@
-import json
 import os
 import subprocess
 import sys
@@ -6,15 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from lightning.pytorch import LightningDataModule
 
 from callbacks.checkpoints import BestCheckpoint
 from callbacks.divergence_guard import DivergenceGuard, TrainingDiverged
-from callbacks.machine import collect_devices, collect_versions, git_state
-from callbacks.run_card import end_run_card, plain, process_is_gone, read_run_card, start_run_card, update_run_card
+from callbacks.run_card import end_run_card, process_is_gone, read_run_card, start_run_card, update_run_card
 from callbacks.run_report import RunReport
 from tests.callbacks.tiny import TinyModule, fit, loader, trainer
 
@@ -89,48 +84,3 @@ def test_a_killed_process_is_noticed(tmp_path: Path) -> None:
     assert process_is_gone(card | {"pid": child.pid})
     assert not process_is_gone(card | {"pid": child.pid, "status": "finished"})
     assert not process_is_gone(card | {"pid": child.pid, "host": "elsewhere"})
-
-
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=5),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-        max_leaves=8,
-    )
-)
-def test_plain_keeps_plain_data(value: object) -> None:
-    assert plain(value) == value
-    assert json.loads(json.dumps(plain(value))) == value
-
-
-def test_plain_converts_scalars_arrays_and_paths() -> None:
-    value = {"a": np.float32(0.5), "b": torch.arange(2), "c": Path("x/y"), "d": (1, {2}), "e": np.bool_(True)}
-    assert plain(value) == {"a": 0.5, "b": [0, 1], "c": "x/y", "d": [1, [2]], "e": True}
-    with pytest.raises(TypeError, match="Linear"):
-        plain({"net": torch.nn.Linear(1, 1)})
-
-
-def test_versions_and_devices_are_plain() -> None:
-    versions = collect_versions()
-    assert versions["torch"] == torch.__version__
-    devices = collect_devices()
-    assert devices["cpu_cores"] >= 1
-    assert json.loads(json.dumps([versions, devices])) == [versions, devices]
-
-
-def test_git_state(tmp_path: Path) -> None:
-    assert git_state(tmp_path) is None
-
-    def git(*arguments: str) -> None:
-        name = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
-        subprocess.run(["git", "-C", str(tmp_path), *name, *arguments], check=True, capture_output=True)
-
-    git("init", "-b", "main")
-    (tmp_path / "file").write_text("1")
-    git("add", "file")
-    git("commit", "-m", "first")
-    state = git_state(tmp_path)
-    assert state is not None
-    assert (len(state["commit"]), state["branch"], state["dirty"]) == (40, "main", False)
-    (tmp_path / "file").write_text("2")
-    assert git_state(tmp_path)["dirty"] is True  # type: ignore[index]

@@ -1,0 +1,31 @@
+"""The entry that makes a checkpoint of ours self-contained: from it alone model and data can be rebuilt."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from components.files.plain_data import plain
+
+CHECKPOINT_KEY = "troupe"
+# Raise it when a file of another layout could be misread.
+CHECKPOINT_FORMAT = 1
+
+
+def troupe_entry(system: str, experiment: str, config: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The entry of a checkpoint, as plain data.
+
+    Args:
+        system: the paper, e.g. "actor".
+        experiment: name of the experiment.
+        config: the resolved run config.
+        facts: facts of the data.
+
+    Raises:
+        TypeError: a value has no plain form.
+    """
+    return {
+        "format": CHECKPOINT_FORMAT,
+        "system": system,
+        "experiment": experiment,
+        "config": plain(config),
+        "facts": plain(facts),
+    }
