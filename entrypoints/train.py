@@ -8,6 +8,7 @@ from callbacks.run_card import Status, end_run_card, read_run_card, start_run_ca
 from components.errors import InputError
 from entrypoints import cli, launch, resume
 from entrypoints.run_logging import quiet_lightning
+from entrypoints.trainer_parts import build_callbacks, build_loggers, build_trainer, close_loggers
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -77,7 +78,7 @@ def fit(config: dict[str, Any], run_dir: Path) -> float | None:
         log.exception("training failed; the run folder is %s", run_dir)
         raise
     finally:
-        _close_loggers()
+        close_loggers()
     end("finished", monitor={**config["monitor"], "value": value})
     return value
 
@@ -103,7 +104,7 @@ def _fit(config: dict[str, Any], run_dir: Path) -> float | None:
 
     from callbacks.checkpoint_contents import ConfigInCheckpoint
     from components.files.atomic import write_json
-    from entrypoints.runs import build, build_datamodule, build_module, load_checkpoint
+    from entrypoints.runs import build_datamodule, build_module, load_checkpoint
 
     quiet_lightning()
     seed_everything(config["seed"], workers=True, verbose=False)
@@ -112,8 +113,7 @@ def _fit(config: dict[str, Any], run_dir: Path) -> float | None:
     datamodule, module = build_datamodule(config), build_module(config)
     if config["ckpt"] is not None:
         _start_from(module, config["ckpt"])
-    callbacks = [build(node) for node in (config["callbacks"] or {}).values() if node]
-    loggers = [build(node) for node in (config["logger"] or {}).values() if node]
+    callbacks, loggers = build_callbacks(config), build_loggers(config)
     callbacks.append(ConfigInCheckpoint(system_of(config), str(config["experiment"]), config))
     if checkpoint is not None:
         last_epoch = int(load_checkpoint(checkpoint)["epoch"])
@@ -121,12 +121,7 @@ def _fit(config: dict[str, Any], run_dir: Path) -> float | None:
         for logger in loggers:
             if hasattr(logger, "keep_epochs"):
                 logger.keep_epochs(last_epoch)
-    trainer: Trainer = build(
-        config["trainer"],
-        callbacks=callbacks,
-        logger=loggers or False,
-        default_root_dir=str(run_dir),
-    )
+    trainer = build_trainer(config, callbacks, loggers, run_dir)
     if config["compile"]:
         _compile(module)
     trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
@@ -173,15 +168,6 @@ def _finished_value(config: dict[str, Any], run_dir: Path) -> float | None:
 
 def _plain(metrics: Any) -> dict[str, float]:
     return {name: float(value) for name, value in metrics.items()}
-
-
-def _close_loggers() -> None:
-    """The second job of a sweep must not write into the first one's wandb run."""
-    import sys
-
-    wandb = sys.modules.get("wandb")
-    if wandb is not None and getattr(wandb, "run", None) is not None:
-        wandb.finish(quiet=True)
 
 
 if __name__ == "__main__":

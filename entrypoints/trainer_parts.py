@@ -1,0 +1,91 @@
+"""Callbacks, loggers and the Trainer of a resolved config; what Lightning refuses becomes an `InputError`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.errors import InputError, MissingPackageError
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback, Trainer
+    from lightning.pytorch.loggers import Logger
+
+
+def build_callbacks(config: dict[str, Any]) -> list["Callback"]:
+    """The callbacks of a config, without the bar and the summary that `trainer.enable_...=false` switches off.
+
+    Raises:
+        InputError: a callback refuses its arguments.
+    """
+    from lightning.pytorch.callbacks import ModelSummary, ProgressBar
+
+    from entrypoints.runs import build
+
+    callbacks = [build(node) for node in (config["callbacks"] or {}).values() if node]
+    unwanted: list[type] = []
+    # Lightning itself ends with an error when its own switch is off and a bar is among the callbacks.
+    if not config["trainer"]["enable_progress_bar"]:
+        unwanted.append(ProgressBar)
+    if not config["trainer"]["enable_model_summary"]:
+        unwanted.append(ModelSummary)
+    return [callback for callback in callbacks if not isinstance(callback, tuple(unwanted))]
+
+
+def build_loggers(config: dict[str, Any]) -> list["Logger"]:
+    """The loggers of a config.
+
+    Raises:
+        InputError: a logger refuses its arguments, or its package is not installed.
+    """
+    from hydra.errors import InstantiationException
+
+    from entrypoints.runs import build
+
+    loggers = []
+    for name, node in (config["logger"] or {}).items():
+        if not node:
+            continue
+        try:
+            loggers.append(build(node))
+        except InstantiationException as error:
+            if isinstance(error.__cause__, ModuleNotFoundError):
+                raise MissingPackageError(
+                    f"logger.{name} needs a package that is not installed ({name}).\n"
+                    f"Install it with: pip install {name} (or, in a checkout: pip install -e '.[{name}]'); "
+                    "logger=csv needs none"
+                ) from error
+            raise
+    return loggers
+
+
+def build_trainer(
+    config: dict[str, Any], callbacks: list["Callback"], loggers: list["Logger"], run_dir: Path
+) -> "Trainer":
+    """Lightning's Trainer.
+
+    Raises:
+        InputError: the machine or Lightning does not allow these settings, e.g. a GPU where there is none.
+    """
+    from hydra.errors import InstantiationException
+    from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+    from entrypoints.runs import build
+
+    node = config["trainer"]
+    try:
+        return build(node, callbacks=callbacks, logger=loggers or False, default_root_dir=str(run_dir))
+    except InstantiationException as error:
+        cause = error.__cause__
+        if not isinstance(cause, MisconfigurationException | ValueError):
+            raise
+        chosen = ", ".join(f"{key}={node[key]}" for key in ("accelerator", "devices", "strategy", "precision"))
+        raise InputError(
+            f"trainer: {' '.join(str(cause).split())[:300]}\nFound {chosen}; trainer=cpu runs on any machine"
+        ) from error
+
+
+def close_loggers() -> None:
+    """The second job of a sweep must not write into the first one's wandb run."""
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and getattr(wandb, "run", None) is not None:
+        wandb.finish()
