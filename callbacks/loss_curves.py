@@ -1,23 +1,19 @@
 """Pictures of a run's curves, drawn from its `metrics.csv`."""
 
-import logging
 import math
 import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Literal
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from callbacks.figures import plain_axes, save_figure
 from callbacks.metrics_csv import METRICS_CSV, read_metrics
-from components.errors import InputError
-from components.files.atomic import atomic_path
-
-log = logging.getLogger(__name__)
+from callbacks.periodic_pictures import PeriodicPictures
 
 # One quantity: its points per stage, {"train": [(epoch, value), ...], "val": [...]}.
 Curves = dict[str, list[tuple[float, float]]]
@@ -26,7 +22,7 @@ _COLOURS = {"train": "#2b6cb0", "val": "#dd6b20", "": "#4a5568"}
 _LABELS = {"train": "training", "val": "validation", "": ""}
 
 
-class LossCurves(Callback):
+class LossCurves(PeriodicPictures):
     """Draws `figures/loss.png` (the loss) and `figures/curves.png` (every logged quantity) every few epochs.
 
     Reads the csv that the run writes anyway, so the pictures cover the epochs before a resume too. Without a csv
@@ -39,28 +35,16 @@ class LossCurves(Callback):
         every_n_epochs: epochs between two drawings; 0 = at the end only.
     """
 
+    subject = "loss curves"
+
     def __init__(self, run_dir: str, monitor: str | None = None, mode: str = "min", every_n_epochs: int = 25) -> None:
+        super().__init__(every_n_epochs)
         self.run_dir = Path(run_dir)
         self.monitor = monitor
         self.mode = mode
-        self.every_n_epochs = every_n_epochs
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # At the start of an epoch, because the last one's numbers are logged after its hooks have run.
-        done = trainer.current_epoch
-        if self.every_n_epochs > 0 and done > 0 and done % self.every_n_epochs == 0:
-            self._draw(trainer)
-
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw(trainer)
-
-    def _draw(self, trainer: Trainer) -> None:
-        if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
-            return
-        try:
-            draw_run(self.run_dir, self.monitor, self.mode)
-        except InputError as error:  # a picture is not worth a training
-            log.warning("no loss curves: %s", error)
+    def draw_now(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        draw_run(self.run_dir, self.monitor, self.mode)
 
 
 def draw_run(run_dir: str | Path, monitor: str | None = None, mode: str = "min") -> list[Path]:
@@ -150,11 +134,8 @@ def _panel(axes: Axes, name: str, curves: Curves, monitor: str | None, mode: str
             axes.annotate(f"best {y:.4g}", (x, y), xytext=(0, 8), textcoords="offset points", ha="right", fontsize=8)
     if wants_log_axis(values):
         axes.set_yscale("log")
-    axes.set_title(name, fontsize=10, loc="left")
+    plain_axes(axes, name)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    axes.tick_params(labelsize=8)
-    axes.grid(True, alpha=0.25, linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
     if any(_LABELS[stage] for stage in curves) and len(curves) > 1:
         axes.legend(fontsize=8, frameon=False)
 
@@ -162,11 +143,3 @@ def _panel(axes: Axes, name: str, curves: Curves, monitor: str | None, mode: str
 def wants_log_axis(values: list[float]) -> bool:
     """A log axis pays off for positive values that span more than a factor of 20."""
     return bool(values) and min(values) > 0 and max(values) / min(values) > 20
-
-
-def save_figure(file: str | Path, figure: Figure, dpi: int = 130) -> Path:
-    """Write a figure as png without pyplot, so that threads and sweeps in one process do not share state."""
-    FigureCanvasAgg(figure)
-    with atomic_path(file) as temporary:
-        figure.savefig(temporary, dpi=dpi)
-    return Path(file)

@@ -1,23 +1,21 @@
 """Pictures of what a model of motions generates, while it trains."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 
+from callbacks.periodic_pictures import PeriodicPictures
 from components.body.loader import load_body
 from components.errors import InputError
 from components.rendering.motion_gallery import GalleryItem, write_still_rows
 from lightning_modules.actor.networks.cvae import ActorCVAE
 from lightning_modules.actor.sampling import MotionRequest, sample_motions
 
-log = logging.getLogger(__name__)
 
-
-class MotionPictures(Callback):
+class MotionPictures(PeriodicPictures):
     """Writes `figures/samples.png`: a row of moments for each action, generated from the same latents every time.
 
     The draw has a generator of its own, so pictures do not change the training.
@@ -35,6 +33,8 @@ class MotionPictures(Callback):
         InputError: a value is out of range.
     """
 
+    subject = "pictures of generated motions"
+
     def __init__(
         self,
         run_dir: str,
@@ -51,29 +51,16 @@ class MotionPictures(Callback):
             raise InputError(f"callbacks.motion_pictures.max_actions={max_actions} must be at least 1")
         if not 32 <= size <= 1024:
             raise InputError(f"callbacks.motion_pictures.size={size} must lie in 32..1024 pixels")
+        super().__init__(every_n_epochs)
         self.file = Path(run_dir) / "figures" / "samples.png"
         self.actions = None if actions is None else list(actions)
-        self.every_n_epochs = every_n_epochs
         self.max_actions = max_actions
         self.size = size
         self.seed = seed
         self.body = body
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        done = trainer.current_epoch
-        if self.every_n_epochs > 0 and done > 0 and done % self.every_n_epochs == 0:
-            self._draw(trainer, pl_module)
-
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw(trainer, pl_module)
-
-    def _draw(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
-            return
-        try:
-            self.draw(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
-        except InputError as error:  # a picture is not worth a training
-            log.warning("no pictures of generated motions: %s", error)
+    def draw_now(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.draw(pl_module, trainer.datamodule)  # type: ignore[attr-defined]
 
     @torch.no_grad()
     def draw(self, pl_module: LightningModule, datamodule: object) -> Path:

@@ -203,6 +203,8 @@ def _bars(names: list[str], panels: dict[str, dict[str, list[float]]]) -> "Figur
     """Panels one above the other, a group of two bars per class: the reference pale, ours in colour."""
     from matplotlib.figure import Figure
 
+    from callbacks.figures import plain_axes
+
     figure = Figure(figsize=(max(5.0, 0.75 * len(names) + 1.5), 2.3 * len(panels) + 0.8), layout="constrained")
     all_axes = figure.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
     for axes, (title, series) in zip(all_axes, panels.items(), strict=True):
@@ -211,11 +213,8 @@ def _bars(names: list[str], panels: dict[str, dict[str, list[float]]]) -> "Figur
             axes.bar(
                 places, [value if math.isfinite(value) else 0.0 for value in values], 0.38, label=label, color=colour
             )
-        axes.set_title(title, fontsize=10, loc="left")
-        axes.tick_params(labelsize=8)
-        axes.grid(True, axis="y", alpha=0.25, linewidth=0.6)
+        plain_axes(axes, title, grid="y")
         axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
     all_axes[0].legend(fontsize=8, frameon=False, ncols=2)
     labels = [name.replace("_", " ") for name in names]
     all_axes[-1].set_xticks(range(len(names)), labels, rotation=30, ha="right", fontsize=8)

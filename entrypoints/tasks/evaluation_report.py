@@ -28,7 +28,7 @@ class Report:
         Raises:
             InputError: the folder cannot be written.
         """
-        from callbacks.loss_curves import save_figure
+        from callbacks.figures import save_figure
 
         write_json(folder / "metrics.json", self.metrics)
         for name, table in self.tables.items():
