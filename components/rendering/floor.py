@@ -52,7 +52,7 @@ class CheckerFloor:
 
         # Filter width: how far the point moves from pixel to pixel.
         across = _step(points, -2).abs() + _step(points, -3).abs()
-        pattern = _filtered_checker(points / self.tile, (across / self.tile).clamp(1e-4, 4.0))
+        pattern = filtered_checker(points / self.tile, (across / self.tile).clamp(1e-4, 4.0))
         tiles = _linear(self.dark, points).lerp(_linear(self.light, points), pattern.unsqueeze(-1))
         height_in_picture = torch.linspace(0, 1, height, dtype=points.dtype, device=points.device)[:, None, None]
         backdrop = _linear(self.sky, points).lerp(_linear(self.haze, points), height_in_picture)
@@ -188,7 +188,7 @@ def _step(points: Tensor, axis: int) -> Tensor:
     return torch.cat([step, step.narrow(axis, step.shape[axis] - 1, 1)], dim=axis)
 
 
-def _filtered_checker(position: Tensor, width: Tensor) -> Tensor:
+def filtered_checker(position: Tensor, width: Tensor) -> Tensor:
     """Checker of unit squares averaged over a box: `[..., 2]` both, to `[...]` in [0, 1].
 
     The square wave's integral is a triangle wave, so the mean over a box is a difference of two of them.

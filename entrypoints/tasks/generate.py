@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 # Without actions=... a run of a data set with more classes shows only so many.
 _MOST_ACTIONS = 24
 _DEFAULT_FRAMES = 60
+_FORMATS = ("npz", "mp4", "gif", "stick", "strip")
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,6 @@ class Options:
     def format_list(self) -> list[str]:
         """Formats as a list."""
         return [self.formats] if isinstance(self.formats, str) else list(self.formats)
-
-
-_FORMATS = ("npz", "mp4", "gif", "stick", "strip")
 
 
 def perform(run: "LoadedRun", options: Options) -> Path:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from components.body.model import BodyModel
@@ -16,7 +17,7 @@ from components.body.pose_format import PoseFormat, decode_rotations
 from components.body.skeleton import ARM_JOINTS, LEG_JOINTS
 from components.errors import InputError
 from datamodules.actor.batch import MotionBatch
-from lightning_modules.actor.generation import ActionPair, generate
+from lightning_modules.actor.generation import ActionPair, frame_mask, generate
 from lightning_modules.actor.networks.cvae import ActorCVAE
 from lightning_modules.actor.rotation2xyz import Rotation2XYZ
 
@@ -268,9 +269,8 @@ def _statistics_of(
     motions: list[Tensor], pose_format: PoseFormat, body: BodyModel, fps: float, device: torch.device
 ) -> MotionStatistics:
     lengths = torch.tensor([motion.shape[-1] for motion in motions])
-    longest = int(lengths.max())
-    padded = torch.stack([torch.nn.functional.pad(motion, (0, longest - motion.shape[-1])) for motion in motions])
-    mask = (torch.arange(longest) < lengths[:, None]).to(device)
+    mask = frame_mask(lengths).to(device)
+    padded = torch.stack([F.pad(motion, (0, mask.shape[1] - motion.shape[-1])) for motion in motions])
     joints = root_joints(padded.to(device), mask, pose_format, body, own_heading=True)
     return motion_statistics(joints, mask, fps)
 

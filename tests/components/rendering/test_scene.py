@@ -5,7 +5,7 @@ import torch
 
 from components.geometry.cameras import LookAtCamera, field_of_view
 from components.geometry.meshes import capsule, capsule_figure
-from components.rendering.floor import CheckerFloor, ContactMap, ShadowMap, _filtered_checker
+from components.rendering.floor import CheckerFloor, ContactMap, ShadowMap, filtered_checker
 from components.rendering.scene import motion_strip, render_motion
 
 
@@ -102,7 +102,7 @@ def test_shadows_fall_away_from_the_light(pillar: tuple[torch.Tensor, torch.Tens
     assert (shadows.light_at(chest - torch.tensor([0.3, 0.0, 0.0]), frames) < 0.05).all()
 
 
-def test_the_filtered_checker_is_the_mean_over_its_box() -> None:
+def test_thefiltered_checker_is_the_mean_over_its_box() -> None:
     generator = torch.Generator().manual_seed(0)
     position = torch.rand(20, 2, generator=generator) * 6 - 3
     width = torch.rand(20, 2, generator=generator) * 2 + 0.1
@@ -111,7 +111,7 @@ def test_the_filtered_checker_is_the_mean_over_its_box() -> None:
     y = position[:, 1:] + width[:, 1:] * steps
     sign = torch.where(x.remainder(2) < 1, 1.0, -1.0)[:, :, None] * torch.where(y.remainder(2) < 1, 1.0, -1.0)[:, None]
     expected = 0.5 - 0.5 * sign.mean((1, 2))
-    torch.testing.assert_close(_filtered_checker(position, width), expected, atol=0.01, rtol=0)
+    torch.testing.assert_close(filtered_checker(position, width), expected, atol=0.01, rtol=0)
 
 
 def test_the_floor_ends_before_the_horizon() -> None:
