@@ -11,8 +11,14 @@ import torch
 
 from components.body.pose_format import encode_rotations
 from components.errors import InputError
+from components.synthetic.actions import ACTIONS
 from datamodules.actor.humanact12 import HUMANACT12_ACTIONS, action_names, open_humanact12
+from lightning_modules.actor.upstream import ACTION_NAMES
 from tests.datamodules.actor.humanact12_folder import samples, write_folder
+
+
+def test_published_names_agree_wherever_they_stand():
+    assert tuple(ACTIONS) == ACTION_NAMES["humanact12"] == HUMANACT12_ACTIONS
 
 
 def test_arrays_hold_the_pickle(tmp_path):
