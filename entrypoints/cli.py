@@ -68,7 +68,14 @@ def _check_first(
     if config.hydra.output_subdir is not None:
         check_writable(config.paths.output_dir, "paths.output_dir")
     if redirect is not None:
-        sys.argv += redirect(overrides, config)
+        add_overrides(redirect(overrides, config))
+
+
+def add_overrides(texts: list[str]) -> None:
+    """Put overrides onto the command line, beside those of the user: Hydra's parser wants all of them in one place."""
+    given = get_args_parser().parse_args().overrides
+    place = sys.argv.index(given[-1]) + 1 if given else len(sys.argv)
+    sys.argv[place:place] = texts
 
 
 def _run_hydra(config_name: str, job: Job) -> None:
@@ -92,6 +99,6 @@ def _run_hydra(config_name: str, job: Job) -> None:
             sys.exit(2)
 
     # Hydra would name the application after this file.
-    sys.argv.append(f"hydra.job.name={config_name}")
+    add_overrides([f"hydra.job.name={config_name}"])
     # Hydra finds packaged configs by module name, also when the project is installed.
     hydra.main(version_base="1.3", config_path="pkg://conf", config_name=config_name)(task)()
