@@ -108,15 +108,23 @@ class ActorDataModule(LightningDataModule):
         wanted = None if self.synthetic_root is None else Path(self.synthetic_root).expanduser().resolve()
         if self.synthetic is not None and self.root.resolve() == wanted:
             write_synthetic(self.root, self.synthetic)
-        self._announce_synthetic()
-        _ = self.clips, self.action_names
+        self._announce()
 
-    def _announce_synthetic(self) -> None:
-        """One line per run, however many stages and nodes prepare the data."""
-        first = self.trainer is None or self.trainer.is_global_zero
-        if self.is_synthetic and first and not self._announced:
+    def _announce(self) -> None:
+        """What the owner of the data should know; once per run, however many stages and nodes prepare the data."""
+        if self._announced or not (self.trainer is None or self.trainer.is_global_zero):
+            return
+        self._announced = True
+        if self.is_synthetic:
             log.info("data.root=%s: SYNTHETIC data. Use your own with data.root=<folder with %s>", self.root, PICKLE)
-            self._announced = True
+        counts = np.bincount(self.clips.labels, minlength=self.num_classes).tolist()
+        small = [f"{name}: {count}" for name, count in zip(self.action_names, counts) if count < 2]
+        if small:
+            log.warning(
+                "data.root=%s: classes with fewer than two clips (%s). One clip is repeated in training and never "
+                "held out for evaluation; give such classes more clips",
+                self.root, ", ".join(small),
+            )  # fmt: skip
 
     @property
     def is_synthetic(self) -> bool:

@@ -118,10 +118,13 @@ def test_skipped_samples_are_facts(tmp_path):
     assert "NaN" in facts["skipped"]["samples"][0]["reason"]
 
 
-def test_class_with_one_clip_trains(tmp_path):
+def test_class_with_one_clip_trains_and_is_named(tmp_path, caplog):
     folder = write_folder(tmp_path / "d", samples((4, 1, 4)))
     data = module(folder, sampler=partial(GroupedBatchSampler, num_actions=3, num_instances=4), mix=MixingCollate,
                   val_fraction=0.25)  # fmt: skip
+    data.prepare_data()  # as Lightning does before each stage
+    (warning,) = (record.message for record in caplog.records if record.levelname == "WARNING")
+    assert f"fewer than two clips ({data.action_names[1]}: 1)" in warning
     (batch,) = epoch(data)
     assert sorted(set(batch["action"].tolist())) == [0, 1, 2]
 
