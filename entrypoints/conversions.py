@@ -41,8 +41,7 @@ def import_actor(
     source = Path(checkpoint).expanduser()
     if not source.is_file():
         raise InputError(f"checkpoint={checkpoint} is no file; expected ACTOR's checkpoint_XXXX.pth.tar")
-    import torch
-
+    from callbacks.checkpoints import WholeFileCheckpointIO
     from entrypoints.runs import load_module, load_run
     from lightning_modules.actor.upstream import convert_actor
 
@@ -50,8 +49,7 @@ def import_actor(
     converted = convert_actor(source)
     used, partly, ignored = _key_report(source)
     _make_room(folder, ("checkpoints/best.ckpt",), force)
-    with atomic_path(folder / "checkpoints" / "best.ckpt") as temporary:
-        torch.save(converted, temporary)
+    WholeFileCheckpointIO().save_checkpoint(converted, folder / "checkpoints" / "best.ckpt")
     module = load_module(load_run(folder, "actor"))
     entry = converted[CHECKPOINT_KEY]
     network = entry["config"]["model"]["net"]

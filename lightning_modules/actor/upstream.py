@@ -177,9 +177,15 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise InputError(f"checkpoint={path} does not exist; expected ACTOR's checkpoint_XXXX.pth.tar")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except UnpicklingError as error:
+        # torch's advice here is to read the file without protection: not repeated.
         raise InputError(
-            f"checkpoint={path} cannot be read as weights: {str(error).splitlines()[0][:200]}\n"
+            f"checkpoint={path} is refused: it holds more than tensors and plain data, or is no checkpoint.\n"
+            "Expected ACTOR's checkpoint_XXXX.pth.tar, a state dict of tensors only"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise InputError(
+            f"checkpoint={path} cannot be read (truncated or no checkpoint): {str(error).splitlines()[0][:100]}\n"
             "Expected ACTOR's checkpoint_XXXX.pth.tar, a state dict of tensors only"
         ) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):

@@ -1,5 +1,6 @@
 import json
 import logging
+import resource
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,18 @@ def test_an_import_makes_a_run_folder(tmp_path: Path) -> None:
     assert sorted(key for part in parts for key in card["imported"][part]) == sorted(theirs)
 
 
+def test_a_full_disk_leaves_no_half_checkpoint(tmp_path: Path) -> None:
+    source = published(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
+    try:
+        with pytest.raises(InputError, match="is the disk full"):
+            import_actor(str(source), output=str(tmp_path / "run"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list((tmp_path / "run").rglob("*.ckpt"))
+
+
 def test_an_import_does_not_replace_silently(tmp_path: Path) -> None:
     source = published(tmp_path)
     import_actor(str(source), output=str(tmp_path / "run"))
@@ -66,7 +79,7 @@ def test_what_cannot_be_imported(tmp_path: Path) -> None:
         import_actor(str(tmp_path / "none.pth.tar"))
     garbage = tmp_path / "garbage.pth.tar"
     garbage.write_bytes(b"not a checkpoint")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="is refused"):
         import_actor(str(garbage), output=str(tmp_path / "out"))
     torch.save({"backbone.conv.weight": torch.zeros(2)}, tmp_path / "other.pth.tar")
     with pytest.raises(InputError, match="no transformer checkpoint of ACTOR"):
