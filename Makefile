@@ -22,7 +22,7 @@ demo: $(VENV)/.installed
 
 ## All tests, on two workers.
 test: $(VENV)/.installed-dev
-	$(PY) -m pytest -n 2 --dist loadgroup tests
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 tests
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

@@ -14,16 +14,20 @@ def warmup_cosine(optimizer: Optimizer, total: int, warmup: int = 0, final: floa
     Args:
         optimizer: whose learning rates are scaled.
         total: ticks (epochs or steps, as the scheduler is advanced) until the end of the cosine.
-        warmup: ticks of the warm-up; the first tick has 1/(warmup+1) of the rate.
+        warmup: ticks of the warm-up, at most half of `total` are taken; the first has 1/(warmup+1) of the rate.
         final: factor at the end.
 
     Raises:
-        InputError: `total` is not above `warmup`, or a value is negative.
+        InputError: `total` is not positive, `warmup` is negative or `final` is no fraction.
     """
-    if warmup < 0 or total <= warmup or not 0 <= final <= 1:
+    if total < 1 or warmup < 0 or not 0 <= final <= 1:
         raise InputError(
-            f"scheduler: total={total}, warmup={warmup}, final={final}; expected total > warmup >= 0 and final in [0, 1]"
+            f"scheduler: total={total}, warmup={warmup}, final={final}; "
+            "expected total >= 1, warmup >= 0, final in [0, 1]\n"
+            "total is trainer.max_epochs unless scheduler.total=... says otherwise"
         )
+    # A short trial run of a long recipe must not need another schedule.
+    warmup = min(warmup, total // 2)
 
     def factor(tick: int) -> float:
         if tick < warmup:

@@ -4,8 +4,8 @@ import difflib
 from collections.abc import Iterable
 
 
-def did_you_mean(name: object, candidates: Iterable[object], cutoff: float = 0.5) -> str:
-    """` (did you mean 'x'?)` with the candidate most like `name`, empty where none is close.
+def nearest(name: object, candidates: Iterable[object], cutoff: float = 0.5) -> str | None:
+    """The candidate most like `name`, None where none is close.
 
     Args:
         name: what was found.
@@ -13,4 +13,10 @@ def did_you_mean(name: object, candidates: Iterable[object], cutoff: float = 0.5
         cutoff: likeness in 0..1 below which a candidate is no help.
     """
     close = difflib.get_close_matches(str(name), [str(candidate) for candidate in candidates], n=1, cutoff=cutoff)
-    return f" (did you mean '{close[0]}'?)" if close else ""
+    return close[0] if close else None
+
+
+def did_you_mean(name: object, candidates: Iterable[object], cutoff: float = 0.5) -> str:
+    """` (did you mean 'x'?)` with the `nearest` candidate, empty where none is close."""
+    match = nearest(name, candidates, cutoff)
+    return f" (did you mean '{match}'?)" if match else ""

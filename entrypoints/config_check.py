@@ -4,9 +4,8 @@ Three looks: the overrides (unknown groups, options and keys), the composed tree
 keys that no file declares) and each `_target_` node against the signature of its class.
 """
 
-import difflib
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from components.errors import InputError
+from components.spelling import did_you_mean, nearest
 from entrypoints.annotations import mismatch
 from entrypoints.signatures import Signature, TargetError, read_signature
 
@@ -50,18 +50,6 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.key}: {self.message}" if self.key else self.message
-
-
-def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that is most like a mistyped name, if any is close."""
-    matches = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.55)
-    return matches[0] if matches else None
-
-
-def did_you_mean(name: str, candidates: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` or an empty string."""
-    match = nearest(name, candidates)
-    return f" (did you mean '{match}'?)" if match else ""
 
 
 def available(group: str) -> list[str]:

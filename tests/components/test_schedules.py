@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -18,16 +20,21 @@ def rates(total: int, warmup: int, final: float, ticks: int) -> list[float]:
     return values
 
 
-@given(st.integers(0, 20), st.integers(1, 50), st.floats(0, 1))
-def test_rises_then_falls_to_the_final_factor(warmup: int, rest: int, final: float) -> None:
+@given(st.integers(0, 20), st.integers(0, 50), st.floats(0, 1))
+def test_rises_then_falls_to_the_final_factor(warmup: int, extra: int, final: float) -> None:
+    rest = warmup + 1 + extra
     values = rates(warmup + rest, warmup, final, warmup + rest + 3)
-    assert all(a < b for a, b in zip(values[:warmup], values[1 : warmup + 1]))
+    assert all(a < b for a, b in pairwise(values[: warmup + 1]))
     assert values[warmup] == pytest.approx(1.0)
-    assert all(a >= b - 1e-12 for a, b in zip(values[warmup:], values[warmup + 1 :]))
+    assert all(a >= b - 1e-12 for a, b in pairwise(values[warmup:]))
     assert values[warmup + rest] == pytest.approx(final)
 
 
-@pytest.mark.parametrize(("total", "warmup", "final"), [(5, 5, 0.0), (5, -1, 0.0), (5, 1, 2.0)])
+@pytest.mark.parametrize(("total", "warmup", "final"), [(0, 0, 0.0), (-1, 0, 0.0), (5, -1, 0.0), (5, 1, 2.0)])
 def test_wrong_settings(total: int, warmup: int, final: float) -> None:
     with pytest.raises(InputError, match="scheduler"):
         rates(total, warmup, final, 1)
+
+
+def test_a_run_shorter_than_the_warm_up_still_rises_and_falls() -> None:
+    assert rates(2, 5, 0.0, 3) == pytest.approx([0.5, 1.0, 0.0])

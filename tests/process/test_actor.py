@@ -1,0 +1,103 @@
+"""ACTOR from the command line: every experiment, two processes, a kill, and that it learns."""
+
+import json
+import math
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.synthetic.actions import write_humanact12
+from entrypoints.config_check import available
+from tests.process.command_line import ROOT, curve, only_run, run, start
+
+pytestmark = pytest.mark.slow
+
+DATA = Path(os.environ.get("TROUPE_DATA", ROOT.parent / "shared" / "data"))
+SMALL = ("model.net.latent_dim=32", "model.net.ff_size=32", "model.net.num_layers=1", "callbacks=default")
+
+
+@pytest.fixture(scope="module")
+def motions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Seven synthetic clips of each of the twelve actions, in the layout of HumanAct12Poses."""
+    folder = tmp_path_factory.mktemp("motions")
+    write_humanact12(folder, clips_per_action=7)
+    return folder
+
+
+@pytest.mark.parametrize("experiment", available("experiment"))
+def test_every_experiment_runs_one_batch_of_everything(experiment: str, motions: Path, tmp_path: Path) -> None:
+    output = run("train", f"experiment={experiment}", "debug=fast", "trainer=cpu", "data.num_workers=0",
+                 f"data.root={motions}", f"paths.output_dir={tmp_path}")  # fmt: skip
+    assert "test/rc" in output
+    card = json.loads((only_run(tmp_path) / "run.json").read_text())
+    assert card["status"] == "finished"
+
+
+def test_two_processes_share_batches_and_evaluate_every_clip_once(motions: Path, tmp_path: Path) -> None:
+    arguments = ("experiment=actor_mix", *SMALL, f"data.root={motions}", "data.val_fraction=0.3",
+                 "trainer.max_epochs=2", "trainer.check_val_every_n_epoch=1")  # fmt: skip
+    run("train", *arguments, "trainer=cpu", f"paths.output_dir={tmp_path / 'one'}")
+    run("train", *arguments, "trainer=ddp_cpu", f"paths.output_dir={tmp_path / 'two'}")
+    one, two = only_run(tmp_path / "one"), only_run(tmp_path / "two")
+    cards = [json.loads((folder / "run.json").read_text()) for folder in (one, two)]
+    assert [card["effective_batch"] for card in cards] == [12, 24]
+    assert cards[1]["steps"] == math.ceil(cards[0]["steps"] / 2) or cards[1]["steps"] == cards[0]["steps"] // 2
+    # The same weights give the same figure, on one process or two: no clip is counted twice or left out.
+    values = []
+    for trainer in ("cpu", "ddp_cpu"):
+        folder = tmp_path / f"test_{trainer}"
+        run("train", *arguments, f"trainer={trainer}", f"ckpt={two}", "optimizer.lr=0", "trainer.max_epochs=1",
+            f"paths.output_dir={folder}")  # fmt: skip
+        values.append(json.loads((only_run(folder) / "metrics.json").read_text())["test/rc"])
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+
+
+def test_a_killed_actor_mix_resumes_to_the_same_losses(motions: Path, tmp_path: Path) -> None:
+    arguments = ("experiment=actor_mix", *SMALL, "model.net.dropout=0.1", f"data.root={motions}", "data.num_workers=1",
+                 "data.val_fraction=0.3", "trainer=cpu", "trainer.max_epochs=6",
+                 "trainer.check_val_every_n_epoch=1")  # fmt: skip
+    run("train", *arguments, f"paths.output_dir={tmp_path / 'whole'}")
+    process = start("train", *arguments, f"paths.output_dir={tmp_path / 'killed'}")
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and process.poll() is None:
+        files = list((tmp_path / "killed").rglob("metrics.csv"))
+        if files and len(curve(files[0].parent)) >= 3:
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    before = len(curve(only_run(tmp_path / "killed")))
+    run("train", *arguments, f"paths.output_dir={tmp_path / 'killed'}", "resume=auto")
+    whole, resumed = (curve(only_run(tmp_path / name)) for name in ("whole", "killed"))
+    assert before < len(whole)
+    assert resumed == whole
+
+
+def test_it_learns_more_than_the_mean_pose(tmp_path: Path) -> None:
+    """Half a minute of training already halves the error of always predicting the mean pose."""
+    run("train", "experiment=actor_mix", "trainer=cpu", "trainer.max_epochs=10", "trainer.check_val_every_n_epoch=10",
+        "callbacks=default", "model.net.latent_dim=128", "model.net.ff_size=512", "data.synthetic.clips_per_action=20",
+        f"paths.output_dir={tmp_path / 'out'}", f"paths.data={tmp_path / 'data'}")  # fmt: skip
+    folder = only_run(tmp_path / "out")
+    run("evaluate", f"run={folder}")
+    figures = json.loads((folder / "evaluation" / "metrics.json").read_text())
+    assert figures["eval/rc_to_mean_pose"] < 0.7
+    assert figures["eval/legs_to_real"] > 0
+
+
+def test_real_motion_capture_trains(tmp_path: Path) -> None:
+    root = DATA / "humanact12_format"
+    if not root.is_dir():
+        pytest.skip(f"{root} is absent: set TROUPE_DATA to the folder of the real data sets")
+    run("train", "experiment=actor_mix", *SMALL, f"data.root={root}", "trainer=cpu", "trainer.max_epochs=1",
+        "trainer.check_val_every_n_epoch=1", f"paths.output_dir={tmp_path / 'out'}",
+        f"paths.data={tmp_path / 'data'}")  # fmt: skip
+    folder = only_run(tmp_path / "out")
+    facts = json.loads((folder / "run.json").read_text())["facts"]
+    assert facts["action_names"][10] == "wave_left_hand"
+    assert not facts["synthetic"]
+    assert np.isfinite(json.loads((folder / "metrics.json").read_text())["test/rc"])
