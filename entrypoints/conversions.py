@@ -1,5 +1,6 @@
 """Published checkpoints into run folders of ours, and our weights out as safetensors."""
 
+import errno
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,6 +97,7 @@ def export_weights(checkpoint: str, output: str | None = None, force: bool = Fal
     Raises:
         InputError: no checkpoint of ours; the output exists.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     from entrypoints.runs import load_run
@@ -108,7 +110,13 @@ def export_weights(checkpoint: str, output: str | None = None, force: bool = Fal
         raise InputError(f"{run.checkpoint_path} holds no weights")
     _make_room(folder, (WEIGHTS, CARD), force)
     with atomic_path(folder / WEIGHTS) as temporary:
-        save_file(weights, temporary, metadata={"format": "pt", "system": run.system})
+        try:
+            save_file(weights, temporary, metadata={"format": "pt", "system": run.system})
+        except SafetensorError as error:
+            if "I/O error" not in str(error):
+                raise
+            # The words of a full disk come from Rust; `atomic_path` explains an OSError.
+            raise OSError(errno.ENOSPC, "the weights could not be written whole (is the disk full?)") from error
     parameters = sum(value.numel() for value in weights.values())
     card = {
         "format": 1,

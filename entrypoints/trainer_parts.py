@@ -72,6 +72,10 @@ def build_trainer(
     from entrypoints.runs import build
 
     node = config["trainer"]
+    for key in ("accumulate_grad_batches", "check_val_every_n_epoch"):
+        # Lightning takes a zero and divides by it later.
+        if isinstance(node.get(key), int) and node[key] < 1:
+            raise InputError(f"trainer.{key}={node[key]} must be at least 1")
     try:
         return build(node, callbacks=callbacks, logger=loggers or False, default_root_dir=str(run_dir))
     except InstantiationException as error:

@@ -1,6 +1,8 @@
 import json
 import logging
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -51,16 +53,25 @@ def test_an_import_makes_a_run_folder(tmp_path: Path) -> None:
     assert sorted(key for part in parts for key in card["imported"][part]) == sorted(theirs)
 
 
-def test_a_full_disk_leaves_no_half_checkpoint(tmp_path: Path) -> None:
-    source = published(tmp_path)
+@contextmanager
+def small_disk() -> Iterator[None]:
+    """No file of this process grows beyond 8 KiB."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
     try:
-        with pytest.raises(InputError, match="is the disk full"):
-            import_actor(str(source), output=str(tmp_path / "run"))
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert not list((tmp_path / "run").rglob("*.ckpt"))
+
+
+def test_a_full_disk_leaves_no_half_file(tmp_path: Path) -> None:
+    source = published(tmp_path)
+    with small_disk(), pytest.raises(InputError, match="is the disk full"):
+        import_actor(str(source), output=str(tmp_path / "run"))
+    import_actor(str(source), output=str(tmp_path / "run"))
+    with small_disk(), pytest.raises(InputError, match="is the disk full"):
+        export_weights(str(tmp_path / "run"))
+    assert not list((tmp_path / "run" / "export").iterdir())
 
 
 def test_an_import_does_not_replace_silently(tmp_path: Path) -> None:

@@ -46,6 +46,12 @@ def test_what_lightning_refuses_is_bad_input(options: dict[str, Any], text: str,
     assert len(str(caught.value).splitlines()) <= 3
 
 
+@pytest.mark.parametrize("key", ["accumulate_grad_batches", "check_val_every_n_epoch"])
+def test_numbers_that_lightning_would_divide_by(key: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"trainer.{key}=0 must be at least 1"):
+        build_trainer(settings(**{key: 0}), [], [], tmp_path)
+
+
 def test_logger_whose_package_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = settings() | {
         "logger": {
