@@ -84,7 +84,8 @@ def check_frame_sampling(case: Case) -> None:
 
 def check_collate_plain(case: Case) -> None:
     """Padding to the longest."""
-    motions = [case.tensor(name) for name in sorted(case.names("in/x"))]
+    names = sorted(case.names("in/x"), key=lambda name: int(name.removeprefix("in/x")))
+    motions = [case.tensor(name) for name in names]
     labels = case.arrays["in/labels"].tolist()
     batch = collate_motions([{"motion": m, "action": y, "seed": 0} for m, y in zip(motions, labels)])
     case.check("out/x", batch["motion"])
