@@ -160,6 +160,7 @@ def load_weights(module: Any, run: LoadedRun, what: str) -> None:
     try:
         module.load_state_dict(run.checkpoint["state_dict"], strict=True)
     except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
         raise InputError(
-            f"{run.checkpoint_path}: the weights of '{run.system}' do not fit {what}.\n{str(error)[:300]}"
+            f"{run.checkpoint_path}: the weights of '{run.system}' do not fit {what}.\n{reason}"
         ) from error

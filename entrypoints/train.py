@@ -104,7 +104,7 @@ def _fit(config: dict[str, Any], run_dir: Path) -> float | None:
 
     from callbacks.checkpoint_contents import ConfigInCheckpoint
     from components.files.atomic import write_json
-    from entrypoints.runs import build_datamodule, build_module, load_checkpoint
+    from entrypoints.runs import build_datamodule, build_module, load_run, load_weights
 
     quiet_lightning()
     seed_everything(config["seed"], workers=True, verbose=False)
@@ -116,7 +116,10 @@ def _fit(config: dict[str, Any], run_dir: Path) -> float | None:
     callbacks, loggers = build_callbacks(config), build_loggers(config)
     callbacks.append(ConfigInCheckpoint(system_of(config), str(config["experiment"]), config))
     if checkpoint is not None:
-        last_epoch = int(load_checkpoint(checkpoint)["epoch"])
+        run = load_run(checkpoint, system_of(config))
+        # Lightning loads the weights itself, but would end with a traceback where they do not fit.
+        load_weights(module, run, f"this model (resume={config['resume']})")
+        last_epoch = int(run.checkpoint["epoch"])
         log.info("continuing from %s after epoch %d", checkpoint, last_epoch)
         for logger in loggers:
             if hasattr(logger, "keep_epochs"):
