@@ -19,6 +19,8 @@ from pathlib import Path
 PAIRS: tuple[str, ...] = ("walk+drink", "walk+phone", "run+lift_dumbbell", "sit+eat")
 SINGLES: tuple[str, ...] = ("walk", "drink", "run", "sit")
 SAMPLES = 2
+# A slow machine trains less rather than longer.
+TIME_LIMIT = "trainer.max_time=00:00:03:45"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,7 +62,7 @@ def commands(folder: Path, generated: Path, overrides: Sequence[str]) -> list[li
     """The three command lines."""
     actions = ",".join([*PAIRS, *SINGLES])
     return [
-        _command("train", "experiment=actor_mix", f"hydra.run.dir={_quoted(folder)}", *overrides),
+        _command("train", "experiment=actor_mix", f"hydra.run.dir={_quoted(folder)}", TIME_LIMIT, *overrides),
         _command("evaluate", f"run={_quoted(folder)}", f"pairs=[{','.join(PAIRS)}]"),
         _command(
             "predict", f"run={_quoted(folder)}", "task=generate", f"actions=[{actions}]", f"samples={SAMPLES}",
