@@ -67,6 +67,8 @@ def _check_first(
     config = check(config_name, overrides, config_dir)
     if config.hydra.output_subdir is not None:
         check_writable(config.paths.output_dir, "paths.output_dir")
+        if "hydra.run.dir" in given:
+            check_writable(config.hydra.run.dir, "hydra.run.dir")
     if redirect is not None:
         add_overrides(redirect(overrides, config))
 

@@ -204,7 +204,9 @@ def _choice_faults(override: Override, loader: ConfigLoader) -> Iterator[Fault]:
         return
     options = sorted(loader.get_group_options(group))
     for value in _choice_values(override):
-        if value is not None and str(value) not in options:
+        if value is None:
+            yield Fault(f"{group}=null", f"a group is not emptied by null; leave it out, or write ~{group}")
+        elif str(value) not in options:
             listing = "" if nearest(str(value), options) else f"; choose one of: {', '.join(options)}"
             yield Fault(f"{group}={value}", f"no such choice{did_you_mean(str(value), options)}{listing}")
 
@@ -278,7 +280,8 @@ def _unknown_key(key: str, part: str, path: list[str], node: DictConfig, known: 
 def _compose(config_name: str, texts: list[str]) -> tuple[DictConfig | None, list[Fault]]:
     try:
         config = compose(config_name, overrides=texts, return_hydra_config=True)
-    except (HydraException, ConfigCompositionException, OmegaConfBaseException) as error:
+    # Hydra answers some impossible choices, such as an emptied group that others need, with a ValueError.
+    except (HydraException, ConfigCompositionException, OmegaConfBaseException, ValueError) as error:
         return None, [Fault("", " ".join(str(error).split())[:400])]
     OmegaConf.set_readonly(config, False)
     OmegaConf.set_struct(config, False)

@@ -8,7 +8,7 @@ from callbacks.run_card import Status, end_run_card, read_run_card, start_run_ca
 from components.errors import InputError
 from entrypoints import cli, launch, resume
 from entrypoints.run_logging import quiet_lightning
-from entrypoints.trainer_parts import build_callbacks, build_loggers, build_trainer, close_loggers
+from entrypoints.trainer_parts import build_callbacks, build_loggers, build_trainer, check_optimizer, close_loggers
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -107,6 +107,9 @@ def _fit(config: dict[str, Any], run_dir: Path) -> float | None:
     from entrypoints.runs import build_datamodule, build_module, load_run, load_weights
 
     quiet_lightning()
+    if not 0 <= config["seed"] < 2**32:
+        raise InputError(f"seed={config['seed']}: expected a whole number in 0..{2**32 - 1}")
+    check_optimizer(config["optimizer"])
     seed_everything(config["seed"], workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")
     checkpoint = resume.checkpoint_to_resume(config["resume"], run_dir)

@@ -31,6 +31,25 @@ def build_callbacks(config: dict[str, Any]) -> list["Callback"]:
     return [callback for callback in callbacks if not isinstance(callback, tuple(unwanted))]
 
 
+def check_optimizer(node: dict[str, Any]) -> None:
+    """Try the optimizer's settings on one number: its class judges them only when it is made, deep inside the fit.
+
+    Raises:
+        InputError: it refuses a value.
+    """
+    import torch
+    from hydra.errors import InstantiationException
+
+    from entrypoints.runs import build
+
+    try:
+        build({**node, "_partial_": False}, params=[torch.nn.Parameter(torch.zeros(1))])
+    except InstantiationException as error:
+        if isinstance(error.__cause__, ValueError):
+            raise InputError(f"optimizer: {error.__cause__}; set optimizer.<key>=...") from error
+        raise
+
+
 def build_loggers(config: dict[str, Any]) -> list["Logger"]:
     """The loggers of a config.
 

@@ -1,5 +1,6 @@
 """Files and folders appear whole or not at all: write beside the target, then rename."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -76,9 +77,12 @@ def check_writable(folder: str | Path, key: str) -> None:
     probe = folder / f".write-{uuid.uuid4().hex[:8]}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.write_text("")
-        probe.unlink()
+        # An empty file fits on a full disk.
+        probe.write_bytes(bytes(1 << 16))
     except OSError as error:
         raise InputError(
             f"{key}={folder}: cannot write there ({error.strerror or error}); choose another folder"
         ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)

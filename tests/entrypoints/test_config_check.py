@@ -85,3 +85,7 @@ def test_syntax_fault_shows_the_text() -> None:
 def test_missing_config_dir() -> None:
     with pytest.raises(InputError, match="no such folder"):
         check("train", ["experiment=tiny"], "no/such/folder")
+
+
+def test_emptied_group_that_others_need_is_a_fault() -> None:
+    assert "debug=null: a group is not emptied by null" in faults("experiment=tiny", "debug=null")

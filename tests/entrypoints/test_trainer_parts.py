@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from components.errors import InputError, MissingPackageError
-from entrypoints.trainer_parts import build_callbacks, build_loggers, build_trainer, close_loggers
+from entrypoints.trainer_parts import build_callbacks, build_loggers, build_trainer, check_optimizer, close_loggers
 
 
 def settings(**trainer: Any) -> dict[str, Any]:
@@ -79,3 +79,10 @@ def test_a_wandb_run_is_closed_with_arguments_that_wandb_takes(tmp_path: Path, m
     stand_in.run = None
     close_loggers()
     assert len(calls) == 1
+
+
+def test_optimizer_settings_are_tried_before_the_fit() -> None:
+    node = {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 0.1}
+    check_optimizer(node)
+    with pytest.raises(InputError, match=r"optimizer: .*learning rate.*set optimizer"):
+        check_optimizer({**node, "lr": -1.0})
