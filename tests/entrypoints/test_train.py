@@ -20,6 +20,7 @@ def settings(resume: Path) -> dict[str, Any]:
                   "optimizer": {"_target_": "torch.optim.SGD", "_partial_": True},
                   "scheduler": {"_target_": "torch.optim.lr_scheduler.ConstantLR", "_partial_": True}},
         "data": {"_target_": f"{SYSTEM}.TinyDataModule", "width": 4},
+        "optimizer": {"_target_": "torch.optim.SGD", "_partial_": True},
         "trainer": {"_target_": "lightning.pytorch.Trainer", "accelerator": "cpu", "devices": 1, "max_epochs": 1,
                     "enable_progress_bar": False, "enable_model_summary": False, "fast_dev_run": False},
     }  # fmt: skip
@@ -40,3 +41,17 @@ def test_resuming_what_does_not_fit_is_bad_input(
     with pytest.raises(InputError, match=message) as caught:
         fit(settings(file), tmp_path / "run")
     assert len(str(caught.value).splitlines()) <= 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": -1}, r"seed=-1: expected a whole number in 0\.\."),
+        ({"optimizer": {"_target_": "torch.optim.SGD", "_partial_": True, "lr": -1.0}}, "optimizer: .*learning rate"),
+    ],
+)
+def test_bad_numbers_end_the_run_before_anything_is_built(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        fit(settings(tmp_path / "none.ckpt") | changes, tmp_path / "run")
