@@ -7,7 +7,6 @@ process group, so the next job of a sweep starts clean.
 """
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -24,7 +23,7 @@ from components.errors import InputError
 from components.files.atomic import write_json
 
 _RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GROUP_RANK")
-_PARENT = "TROUPE_LAUNCHER_PID"
+LAUNCHER_PID = "TROUPE_LAUNCHER_PID"
 
 
 def launched_externally() -> bool:
@@ -106,11 +105,11 @@ def run_ranks(config: Mapping[str, Any], run_dir: Path, processes: int) -> None:
         "MASTER_PORT": str(_free_port()),
         "WORLD_SIZE": str(processes),
         "NODE_RANK": "0",
-        _PARENT: str(os.getpid()),
+        LAUNCHER_PID: str(os.getpid()),
     }
     # Without this each rank would start as many threads as the machine has cores.
     environment.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // processes)))
-    command = [sys.executable, "-m", "entrypoints.launch", str(run_dir)]
+    command = [sys.executable, "-m", "entrypoints.rank", str(run_dir)]
     with contextlib.ExitStack() as stack:
         ranks = []
         for rank in range(processes):
@@ -190,35 +189,3 @@ def _raise_failure(run_dir: Path, rank: int, code: int) -> None:
     log = run_dir / (f"rank_{rank}.log" if rank else "train.log")
     tail = log.read_text(errors="replace").strip().splitlines()[-8:] if log.is_file() else []
     raise RuntimeError("\n".join([f"rank {rank} ended with code {code}. {message}".strip(), *tail]))
-
-
-def _die_with_parent() -> None:
-    """A rank whose launcher was killed would hold its device for ever: leave when the parent is gone."""
-    launcher = int(os.environ[_PARENT])
-
-    def watch() -> None:
-        while os.getppid() == launcher:
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def main() -> None:
-    """One rank: `python -m entrypoints.launch <run folder>`, started by `run_ranks` alone."""
-    from entrypoints import train
-    from entrypoints.run_logging import log_to_run_folder
-
-    _die_with_parent()
-    run_dir = Path(sys.argv[1])
-    log_to_run_folder(run_dir, first_rank=is_first_rank())
-    config = json.loads((run_dir / ".hydra" / "resolved.json").read_text())
-    try:
-        train.fit(config, run_dir)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,42 @@
+"""One process of a distributed run: takes the resolved config that the launcher left in the run folder."""
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+from components.errors import InputError
+from entrypoints import train
+from entrypoints.launch import LAUNCHER_PID, is_first_rank
+from entrypoints.run_logging import log_to_run_folder
+
+
+def _die_with_parent() -> None:
+    """A rank whose launcher was killed would hold its device for ever: leave when the parent is gone."""
+    launcher = int(os.environ[LAUNCHER_PID])
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def main() -> None:
+    """One rank: `python -m entrypoints.rank <run folder>`, started by `run_ranks` alone."""
+    _die_with_parent()
+    run_dir = Path(sys.argv[1])
+    log_to_run_folder(run_dir, first_rank=is_first_rank())
+    config = json.loads((run_dir / ".hydra" / "resolved.json").read_text())
+    try:
+        train.fit(config, run_dir)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
