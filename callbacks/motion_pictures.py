@@ -10,13 +10,15 @@ from lightning.pytorch import LightningModule, Trainer
 from callbacks.periodic_pictures import PeriodicPictures
 from components.body.loader import load_body
 from components.errors import InputError
-from components.rendering.motion_gallery import GalleryItem, write_still_rows
+from components.rendering.motion_gallery import GalleryItem, write_film_sheet, write_still_rows
 from lightning_modules.actor.networks.cvae import ActorCVAE
 from lightning_modules.actor.sampling import MotionRequest, sample_motions
 
 
 class MotionPictures(PeriodicPictures):
-    """Writes `figures/samples.png`: a row of moments for each action, generated from the same latents every time.
+    """Writes `figures/samples.png`, a row of moments for each action, and `videos/samples.mp4`, where they move.
+
+    Motions come from the same latents every time.
 
     The draw has a generator of its own, so pictures do not change the training.
 
@@ -26,6 +28,7 @@ class MotionPictures(PeriodicPictures):
         every_n_epochs: epochs between two pictures; 0 = at the end of the fit only.
         max_actions: rows at most.
         size: height of a row, pixels.
+        film: write the video too.
         seed: of the latents.
         body: the user's SMPL file; None = the packaged body.
 
@@ -42,6 +45,7 @@ class MotionPictures(PeriodicPictures):
         every_n_epochs: int = 0,
         max_actions: int = 12,
         size: int = 160,
+        film: bool = True,
         seed: int = 0,
         body: str | None = None,
     ) -> None:
@@ -53,6 +57,7 @@ class MotionPictures(PeriodicPictures):
             raise InputError(f"callbacks.motion_pictures.size={size} must lie in 32..1024 pixels")
         super().__init__(every_n_epochs)
         self.file = Path(run_dir) / "figures" / "samples.png"
+        self.film = Path(run_dir) / "videos" / "samples.mp4" if film else None
         self.actions = None if actions is None else list(actions)
         self.max_actions = max_actions
         self.size = size
@@ -64,7 +69,7 @@ class MotionPictures(PeriodicPictures):
 
     @torch.no_grad()
     def draw(self, pl_module: LightningModule, datamodule: object) -> Path:
-        """Generate and write the picture.
+        """Generate and write; returns the picture.
 
         Args:
             pl_module: has the network as `net`.
@@ -79,4 +84,8 @@ class MotionPictures(PeriodicPictures):
         request = MotionRequest(wanted, [net.sizes.num_frames or 60], seed=self.seed)
         sampled = sample_motions(net, request, names, datamodule.pose_format, datamodule.fps)  # type: ignore[attr-defined]
         items = [GalleryItem(each.group, each.caption, each.motion) for each in sampled]
-        return write_still_rows(self.file, items, load_body(self.body), self.size)
+        body = load_body(self.body)
+        picture = write_still_rows(self.file, items, body, self.size)
+        if self.film is not None:
+            write_film_sheet(self.film, items, body, self.size)
+        return picture

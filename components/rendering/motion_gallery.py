@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -112,21 +112,12 @@ class _Gallery:
         self.captions: list[str] = []
         self.strips: list[Tensor] = []
 
-    def _films(self, draw: Callable[[StandingMotion], Tensor], standing: list[StandingMotion]) -> list[Tensor]:
-        """Films drawn side by side: many small operations, for which one thread per film beats all threads for one."""
-        films = []
-        with ThreadPoolExecutor(_workers(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            for film in pool.map(draw, standing):
-                self.advance(len(film))
-                films.append(film)
-        return films
-
     def show(self, group: str, members: list[GalleryItem], body: BodyModel, color: Color | Tensor) -> None:
         standing = [stand(item.motion, body) for item in members]
         captions = [item.caption for item in members]
         self.captions += captions
         if self.kinds & {"mp4", "gif"}:
-            films = self._films(lambda each: each.mesh_film(self.size, self.view, color), standing)
+            films = _films(lambda each: each.mesh_film(self.size, self.view, color), standing, self.advance)
             row = _in_rows(films, captions)
             if "mp4" in self.kinds:
                 self._mp4(group, row)
@@ -134,7 +125,7 @@ class _Gallery:
                 self._gif(group, row)
             self.meshes += [shrink_film(film, self.factor) for film in films]
         if "stick" in self.kinds:
-            films = self._films(lambda each: each.stick_film(self.size, self.view), standing)
+            films = _films(lambda each: each.stick_film(self.size, self.view), standing, self.advance)
             self._mp4(f"{group}_stick", _in_rows(films, captions))
             self.sticks += [shrink_film(film, self.factor) for film in films]
         if "strip" in self.kinds:
@@ -188,6 +179,18 @@ def _workers() -> int:
     return min(8, usable_cores())
 
 
+def _films(
+    draw: Callable[[Any], Tensor], shown: Iterable[Any], advance: Callable[[int], None] = lambda frames: None
+) -> list[Tensor]:
+    """Films drawn side by side: many small operations, for which one thread per film beats all threads for one."""
+    films = []
+    with ThreadPoolExecutor(_workers(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for film in pool.map(draw, shown):
+            advance(len(film))
+            films.append(film)
+    return films
+
+
 def _strips(standing: Sequence[StandingMotion], colors: Sequence[Color | Tensor], height: int) -> list[Tensor]:
     with ThreadPoolExecutor(_workers(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
         return list(pool.map(lambda each, color: each.strip(height, color), standing, colors))
@@ -214,3 +217,15 @@ def write_still_rows(path: str | Path, items: Sequence[GalleryItem], body: BodyM
     strips = _strips([stand(item.motion, body) for item in items], colors, height)
     columns = 1 if len(strips) <= 4 else 2
     return write_png(path, image_grid(strips, columns, [item.caption for item in items], caption_size=14))
+
+
+def write_film_sheet(path: str | Path, items: Sequence[GalleryItem], body: BodyModel, size: int = 160) -> Path:
+    """One mp4 in which all motions play side by side.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    shown = [(stand(item.motion, body), looks_of(body, index)) for index, item in enumerate(items)]
+    films = _films(lambda each: each[0].mesh_film(size, color=each[1]), shown)
+    columns, _ = sheet_layout(len(items), len(items), size)
+    return write_mp4(path, _sheet(films, columns, [item.caption for item in items]), items[0].motion.fps)

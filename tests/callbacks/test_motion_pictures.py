@@ -8,6 +8,7 @@ from PIL import Image
 from callbacks.motion_pictures import MotionPictures
 from components.body.pose_format import PoseFormat
 from components.errors import InputError
+from components.media import read_video
 from entrypoints.runs import build_module
 from tests.entrypoints.actor_run import NAMES, actor_config
 
@@ -24,6 +25,9 @@ def test_pictures_leave_training_as_it_was(tmp_path: Path) -> None:
     assert module.net.training
     assert all(parameter.grad is None for parameter in module.parameters())
     assert file == tmp_path / "figures" / "samples.png"
+    film = read_video(tmp_path / "videos" / "samples.mp4")
+    assert len(film.frames) == module.net.sizes.num_frames
+    assert film.fps == pytest.approx(20)
     with Image.open(file) as picture:
         assert picture.width >= 150
 
