@@ -1,14 +1,17 @@
 """Whole runs of a tiny system from the command line: folder, exit codes, resume after a kill."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.process.command_line import curve, only_run, run, start
+from tests.process.command_line import ROOT, TINY, curve, only_run, run, start
 
 pytestmark = pytest.mark.slow
 
@@ -78,6 +81,23 @@ def test_unwritable_output_folder(tmp_path: Path) -> None:
     assert "paths.output_dir" in text
     assert "cannot write" in text
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(("kib", "place"), [(4, "paths.output_dir"), (100, "best.ckpt")])
+def test_a_full_disk_is_bad_input_at_the_start_and_in_the_middle(kib: int, place: str, tmp_path: Path) -> None:
+    """A limit on the size of files stands for a full disk: writing more fails in the same way."""
+    arguments = ["experiment=tiny", "data.width=8000", "trainer.max_epochs=1", f"paths.output_dir={tmp_path}"]
+    command = [sys.executable, "-m", "entrypoints.train", "--config-dir", str(TINY), *arguments]
+    done = subprocess.run(
+        ["bash", "-c", f'ulimit -f {kib}; exec "$@"', "bash", *command],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, check=False, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr[-3000:]
+    message = done.stderr.strip().splitlines()[-2:]
+    assert "cannot write" in " ".join(message)
+    assert place in " ".join(message)
+    assert not list(tmp_path.rglob(".best*")), "half a file was left"
 
 
 def test_help_is_readable_and_quick() -> None:
