@@ -44,7 +44,10 @@ def run(
     looks_only = arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion
     try:
         if not looks_only:
-            _check_first(config_name, arguments.overrides, arguments.config_dir, needs, redirect)
+            # Each job of a sweep goes on in its own folder.
+            _check_first(
+                config_name, arguments.overrides, arguments.config_dir, needs, None if arguments.multirun else redirect
+            )
         _run_hydra(config_name, job)
     except InputError as error:
         print(error, file=sys.stderr)

@@ -77,52 +77,39 @@ def check(config_name: str, overrides: list[str], config_dir: str | None = None)
 
 def _check(loader: ConfigLoader, config_name: str, overrides: list[str]) -> DictConfig:
     faults: list[Fault] = []
-    parsed, syntax_faults = _parse(overrides, loader)
-    faults += syntax_faults
+    parsed, found = _parse(overrides, loader)
+    faults += found
     base = compose(config_name)
     choices, values = _split(parsed, loader)
-    sound_choices = []
-    for override in choices:
-        found = list(_choice_faults(override, loader))
-        faults += found
-        if not found:
-            sound_choices.append(override)
-    composed, found = _compose(config_name, [text for o in sound_choices for text in _first_value(o)])
+    sound_choices, found = _sound(choices, loader)
     faults += found
-    if composed is None:
-        raise _error(faults, overrides)
+    composed = _composed(config_name, sound_choices, faults, overrides)
+    # A sweep file brings overrides of its own.
     params = OmegaConf.to_container(composed.hydra.sweeper, resolve=False).get("params") or {}  # type: ignore[union-attr]
     if params:
         extra, found = _parse([f"{key}={value}" for key, value in params.items()], loader)
-        faults += found
         more_choices, more_values = _split(extra, loader)
-        for override in more_choices:
-            faults += _choice_faults(override, loader)
+        more_sound, more_faults = _sound(more_choices, loader)
+        faults += [*found, *more_faults]
         values += more_values
         if not faults:
-            sound_choices += more_choices
-            composed, found = _compose(config_name, [text for o in sound_choices for text in _first_value(o)])
-            faults += found
-            if composed is None:
-                raise _error(faults, overrides)
-    sound = []
+            sound_choices += more_sound
+            composed = _composed(config_name, sound_choices, faults, overrides)
+    sound_values = []
     for override in values:
         fault = _key_fault(override, composed)
         if fault is None:
-            sound.append(override)
+            sound_values.append(override)
         elif override.key_or_group.split(".")[0] in composed or sound_choices == choices:
             # Below a group whose choice is wrong every key looks unknown; that is one fault, not two.
             faults.append(fault)
-    texts = [text for o in [*sound_choices, *sound] for text in _first_value(o)]
-    final, found = _compose(config_name, texts)
-    faults += found
-    if final is None:
-        raise _error(faults, overrides)
-    own = [text for o in sound_choices if o.key_or_group in _OWN_KEYS for text in _first_value(o)]
-    declared = {*map(str, base), *loader.list_groups(""), *map(str, compose(config_name, own))}
+    sound = [*sound_choices, *sound_values]
+    final = _composed(config_name, sound, faults, overrides)
+    own = [override for override in sound_choices if override.key_or_group in _OWN_KEYS]
+    declared = {*map(str, base), *loader.list_groups(""), *map(str, compose(config_name, _texts(own)))}
     faults += check_tree(final, declared)
-    for text in _other_values(sound):
-        variant, found = _compose(config_name, [*texts, text])
+    for text in _other_values(sound_values):
+        variant, found = _compose(config_name, [*_texts(sound), text])
         faults += found
         if variant is not None:
             key = text.split("=")[0].lstrip("+~")
@@ -130,6 +117,25 @@ def _check(loader: ConfigLoader, config_name: str, overrides: list[str]) -> Dict
     if faults:
         raise _error(faults, overrides)
     return final
+
+
+def _sound(choices: list[Override], loader: ConfigLoader) -> tuple[list[Override], list[Fault]]:
+    """The group choices that exist, and the faults of the others."""
+    judged = [(override, list(_choice_faults(override, loader))) for override in choices]
+    return [override for override, found in judged if not found], [fault for _, found in judged for fault in found]
+
+
+def _texts(overrides: list[Override]) -> list[str]:
+    """Overrides as a command line that composes: of a sweep the first value."""
+    return [text for override in overrides for text in _first_value(override)]
+
+
+def _composed(config_name: str, sound: list[Override], faults: list[Fault], overrides: list[str]) -> DictConfig:
+    """The config of overrides that were found sound; ends with all faults so far where it cannot be composed."""
+    config, found = _compose(config_name, _texts(sound))
+    if config is None:
+        raise _error([*faults, *found], overrides)
+    return config
 
 
 def check_tree(config: DictConfig, declared: Collection[str] | None = None) -> list[Fault]:

@@ -90,3 +90,15 @@ def test_submitit_local_launcher(tmp_path: Path) -> None:
         "optimizer.lr=0.01,0.02", f"paths.output_dir={tmp_path}")  # fmt: skip
     cards = [json.loads(file.read_text()) for file in tmp_path.rglob("run.json")]
     assert [card["status"] for card in cards] == ["finished", "finished"]
+
+
+def test_a_repeated_sweep_trains_only_what_is_not_finished(tmp_path: Path) -> None:
+    arguments = ("-m", "experiment=tiny", "trainer.max_epochs=1", "optimizer.lr=0.01,0.02", "resume=auto",
+                 f"paths.output_dir={tmp_path}", f"hydra.sweep.dir={tmp_path / 'sweep'}")  # fmt: skip
+    run("train", *arguments)
+    cards = {file: file.read_text() for file in tmp_path.rglob("run.json")}
+    assert len(cards) == 2
+    output = run("train", *arguments)
+    assert output.count("is finished already") == 2
+    assert "starting a new one" not in output
+    assert {file: file.read_text() for file in tmp_path.rglob("run.json")} == cards
