@@ -3,10 +3,15 @@
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from components.errors import InputError
 from components.files.checkpoint_entry import CHECKPOINT_FORMAT, CHECKPOINT_KEY
+
+# Which weights of a run trained with callbacks=ema: their average over time, or those of the last step.
+Weights = Literal["average", "raw"]
+# Where Lightning's weight averaging keeps the latter; `state_dict` is the average then.
+_RAW_WEIGHTS = "current_model_state"
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,11 @@ class LoadedRun:
     def experiment(self) -> str:
         """Name of the experiment, e.g. `actor_mix`."""
         return str(self.checkpoint[CHECKPOINT_KEY]["experiment"])
+
+    @property
+    def has_average(self) -> bool:
+        """Whether the run kept an average of its weights (`callbacks=ema`)."""
+        return _RAW_WEIGHTS in self.checkpoint
 
 
 def find_checkpoint(run: str | Path) -> Path:
@@ -140,25 +150,31 @@ def build_datamodule(config: dict[str, Any]) -> Any:
     return build(config["data"])
 
 
-def load_module(run: LoadedRun) -> Any:
-    """The trained LightningModule in eval mode; averaged weights where the run kept them.
+def load_module(run: LoadedRun, weights: Weights = "average") -> Any:
+    """The trained LightningModule in eval mode.
+
+    Args:
+        run: the run.
+        weights: `average` takes averaged weights where the run kept them (`run.has_average`), `raw` those of the last
+            step; a run without an average has only the latter.
 
     Raises:
         InputError: weights and config do not belong together.
     """
     module = build_module(run.config)
-    load_weights(module, run, "the stored config")
+    load_weights(module, run, "the stored config", weights)
     return module.eval()
 
 
-def load_weights(module: Any, run: LoadedRun, what: str) -> None:
-    """Put a run's weights into a module; `what` tells the user what they must fit.
+def load_weights(module: Any, run: LoadedRun, what: str, weights: Weights = "average") -> None:
+    """Put a run's weights into a module; `what` tells the user what they must fit, `weights` as in `load_module`.
 
     Raises:
         InputError: names or shapes differ.
     """
+    kept = _RAW_WEIGHTS if weights == "raw" and run.has_average else "state_dict"
     try:
-        module.load_state_dict(run.checkpoint["state_dict"], strict=True)
+        module.load_state_dict(run.checkpoint[kept], strict=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(

@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from callbacks.checkpoint_contents import ConfigInCheckpoint
+from callbacks.checkpoints import LastCheckpoint
+from callbacks.ema import WeightEMA
+from entrypoints.runs import LoadedRun, build_module, load_module, load_run
+from tests.callbacks.tiny import trainer
+from tests.entrypoints.actor_run import actor_config, write_run
+
+
+def trained(folder: Path, averaged: bool) -> tuple[LoadedRun, dict[str, torch.Tensor]]:
+    """Four steps of a tiny ACTOR; the run, and the weights of the last step."""
+    config = actor_config()
+    torch.manual_seed(0)
+    module = build_module(config)
+    motion = torch.randn(4, 24, 6, 20)
+    batch = {"motion": motion, "mask": torch.ones(4, 20, dtype=torch.bool), "lengths": torch.full((4,), 20),
+             "action": torch.arange(4), "second_action": torch.arange(4), "mix_alpha": torch.ones(4)}  # fmt: skip
+    last: dict[str, torch.Tensor] = {}
+
+    class Watch(LastCheckpoint):
+        def on_train_epoch_end(self, runner, pl_module) -> None:  # type: ignore[no-untyped-def]
+            last.update({name: value.detach().clone() for name, value in pl_module.state_dict().items()})
+            super().on_train_epoch_end(runner, pl_module)
+
+    callbacks = [Watch(str(folder / "checkpoints")), ConfigInCheckpoint("actor", "actor_mix", config, {})]
+    runner = trainer(folder, [*callbacks, *([WeightEMA(0.9)] if averaged else [])], max_epochs=1)
+    runner.fit(module, DataLoader([batch] * 4, batch_size=None))  # type: ignore[arg-type]
+    return load_run(folder), last
+
+
+def test_a_run_with_an_average_gives_either_weights(tmp_path: Path) -> None:
+    run, last = trained(tmp_path, averaged=True)
+    assert run.has_average
+    raw = load_module(run, "raw").state_dict()
+    average = load_module(run).state_dict()
+    name = "net.decoder.pose_head.weight"
+    assert torch.equal(raw[name], last[name])
+    assert not torch.equal(average[name], last[name])
+    assert torch.equal(average[name], run.checkpoint["state_dict"][name])
+
+
+@pytest.mark.parametrize("weights", ["average", "raw"])
+def test_a_run_without_an_average_has_one_set_of_weights(weights: str, tmp_path: Path) -> None:
+    run = load_run(write_run(tmp_path))
+    assert not run.has_average
+    module = load_module(run, weights)  # type: ignore[arg-type]
+    assert not module.training
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, run.checkpoint["state_dict"][name])
