@@ -5,10 +5,11 @@ Configuration, weights and tolerances come from the cases; `TROUPE_GOLDEN` selec
 
 import pytest
 
-from tests.golden import actor_data, actor_model
+from tests.golden import actor_data, actor_model, actor_recognition
 from tests.golden.harness import case_names, load_case
 
-HANDLERS = actor_model.HANDLERS | actor_data.HANDLERS
+PARTS = (actor_data, actor_model, actor_recognition)
+HANDLERS = {name: handler for part in PARTS for name, handler in part.HANDLERS.items()}
 # Cases that must exist; where the folder is absent they are skipped by name rather than vanish.
 CASES = sorted(set(case_names("actor")) | set(HANDLERS))
 
@@ -22,4 +23,4 @@ def test_case(name: str) -> None:
 
 
 def test_handlers_do_not_overlap() -> None:
-    assert not set(actor_model.HANDLERS) & set(actor_data.HANDLERS)
+    assert len(HANDLERS) == sum(len(part.HANDLERS) for part in PARTS)
