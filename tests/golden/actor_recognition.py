@@ -36,7 +36,7 @@ def gru_classifier(case: Case) -> None:
 @torch.no_grad()
 def stgcn_classifier(case: Case) -> None:
     config, weights = case.meta["config"], case.weights()
-    assert SMPL_PARENTS == tuple(case.arrays["in/parents"])
+    assert tuple(case.arrays["in/parents"]) == SMPL_PARENTS
     case.check("state/A", spatial_partitions())
     net = STGCNRecognizer(config["in_channels"], config["num_class"], config["edge_importance_weighting"]).eval()
     # Constant entries are not in the file; edge weights among them stay at 1, their first value.

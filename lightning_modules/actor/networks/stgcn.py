@@ -17,7 +17,7 @@ def spatial_partitions(parents: Sequence[int] = SMPL_PARENTS) -> Tensor:
     """Adjacency of a joint tree in the three parts of the spatial strategy (Yan et al. 2018, section 3.3).
 
     The strategy sorts neighbours by their distance to the root. The published graph measures it up to one step only:
-    all joints beyond the root's neighbours count as equally far, so edges among them lie, both ways, in the middle part.
+    all joints beyond the root's neighbours count as equally far, so edges among them are in the middle part both ways.
 
     Args:
         parents: parent of each joint, -1 for the root.
@@ -157,9 +157,7 @@ class STGCNRecognizer(nn.Module):
         """
         joints = self.adjacency.shape[-1]
         if rotations.shape[1] != joints:
-            raise ValueError(
-                f"rotations of shape {tuple(rotations.shape)} have {rotations.shape[1]} rows, not {joints}"
-            )
+            raise ValueError(f"rotations of shape {tuple(rotations.shape)}: expected {joints} rows")
         if not self.masked:
             lengths = None
         x = self.input_norm(rotations.flatten(1, 2)).unflatten(1, (joints, -1))
