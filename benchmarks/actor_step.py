@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from lightning_modules.actor.losses import ActorLosses
 from lightning_modules.actor.networks.cvae import ActorCVAE, CVAEOutput, sample_gaussian
-from lightning_modules.actor.networks.transformer import TransformerDecoder, TransformerEncoder, sinusoidal_positions
+from lightning_modules.actor.networks.positions import sinusoidal_positions
+from lightning_modules.actor.networks.transformer import TransformerDecoder, TransformerEncoder
 
 TARGETS = {"float32": 0.80, "bf16-mixed": 0.55}
 

@@ -18,12 +18,8 @@ from components.body.pose_format import POSE_REP_FEATS, PoseFormat
 from components.errors import InputError
 from components.files.checkpoint_entry import CHECKPOINT_KEY, troupe_entry
 from lightning_modules.actor.networks.cvae import ActorCVAE
-from lightning_modules.actor.networks.transformer import (
-    MAX_POSITIONS,
-    TransformerDecoder,
-    TransformerEncoder,
-    sinusoidal_positions,
-)
+from lightning_modules.actor.networks.positions import MAX_POSITIONS, sinusoidal_positions
+from lightning_modules.actor.networks.transformer import TransformerDecoder, TransformerEncoder
 
 # Our name -> theirs, for everything that is renamed as a whole. `{i}` is the layer.
 _ENCODER = {

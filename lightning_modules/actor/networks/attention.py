@@ -1,4 +1,4 @@
-"""Attention of the ACTOR transformer: over the frames of a motion, and from every frame to the one memory token.
+"""Attention of the ACTOR transformer: over the frames of a motion, and from every frame to the memory.
 
 Shapes: `batch frames width`; H heads of width `width / H`.
 """
@@ -16,7 +16,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, p: float) -> Te
 
     Args:
         q, k, v: queries, keys and values.
-        mask: bool `[B, 1, 1, T]`, True = may be attended; None = all.
+        mask: bool, broadcast to `[B, H, Q, T]`, True = may be attended; None = all.
         p: dropout probability of the attention weights, 0 outside of training.
     """
     if p == 0.0 or q.device.type != "cpu" or torch.compiler.is_compiling():
@@ -67,6 +67,43 @@ class SelfAttention(nn.Module):
         return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
 
+class CrossAttention(nn.Module):
+    """Multi-head attention from frames to other tokens; parameters as in `SelfAttention`.
+
+    The steps are open to callers that keep keys and values.
+    """
+
+    def __init__(self, width: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.in_proj = Linear(width, 3 * width)
+        self.out_proj = Linear(width, width)
+        nn.init.xavier_uniform_(self.in_proj.weight)
+        nn.init.zeros_(self.in_proj.bias)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, x: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Frames `[B, Q, D]` and memory `[B, M, D]` to `[B, Q, D]`; mask as in `attend`."""
+        return self.receive(x, *self.keys_values(memory), mask)
+
+    def keys_values(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Memory `[B, M, D]` to keys and values `[B, H, M, D / H]`."""
+        width = memory.shape[-1]
+        k, v = linear(memory, self.in_proj.weight[width:], self.in_proj.bias[width:]).chunk(2, dim=-1)
+        return self._split(k), self._split(v)
+
+    def receive(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
+        """What frames `[B, Q, D]` receive from keys and values of `keys_values`: `[B, Q, D]`."""
+        width = x.shape[-1]
+        q = self._split(linear(x, self.in_proj.weight[:width], self.in_proj.bias[:width]))
+        attended = attend(q, keys, values, mask, self.dropout if self.training else 0.0)
+        return self.out_proj(attended.transpose(1, 2).flatten(-2))
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+
 class SingleTokenAttention(nn.Module):
     """Cross-attention to a memory of exactly one token.
 
@@ -88,9 +125,18 @@ class SingleTokenAttention(nn.Module):
         nn.init.zeros_(self.value_proj.bias)
         nn.init.zeros_(self.out_proj.bias)
 
-    def forward(self, memory: Tensor, num_frames: int) -> Tensor:
-        """What the frames receive: memory `[B, D]` to `[B, num_frames, D]`, or `[B, 1, D]` where all frames agree."""
-        values = self.value_proj(memory)
+    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
+        """What the frames receive.
+
+        Args:
+            x: frames `[B, T, D]`; only their number matters.
+            memory: `[B, 1, D]`.
+
+        Returns:
+            `[B, T, D]`, or `[B, 1, D]` where all frames agree.
+        """
+        num_frames = x.shape[1]
+        values = self.value_proj(memory.squeeze(1))
         if not self.training or self.dropout == 0.0:
             return self.out_proj(values).unsqueeze(1)
         per_head = values.unflatten(-1, (self.num_heads, -1)).transpose(0, 1)  # heads batch d

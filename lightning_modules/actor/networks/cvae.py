@@ -1,7 +1,7 @@
 """The conditional VAE of ACTOR: an encoder and a decoder of equal sizes."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +34,8 @@ class ActorCVAE(nn.Module):
 
     Args:
         encoder: called with the sizes; gives `(motion, mask, action, second_action) -> (mu, logvar)`.
-        decoder: called with the sizes; gives `(z, mask, action, second_action) -> motion`.
+        decoder: called with the sizes; gives `(z, mask, action, second_action) -> motion`. One with an attribute
+            `teacher_forcing` that is true also takes the true motion, in training.
         num_classes: actions of the data.
         pose_rep, translation, glob: pose format of the data; they fix joints and features.
         num_frames: frames of a clip; below 1 the length varies.
@@ -83,6 +84,15 @@ class ActorCVAE(nn.Module):
         """Motion `[B, J, F, T]` to mu and logvar `[B, D]`."""
         return self.encoder(motion, mask, action, second_action)
 
+    @property
+    def fixed_frames(self) -> int | None:
+        """The only number of frames that the networks take; None where any will do."""
+        return getattr(self.decoder, "fixed_frames", None) or getattr(self.encoder, "fixed_frames", None)
+
+    def sample(self, mu: Tensor, logvar: Tensor, noise: Tensor | None = None) -> Tensor:
+        """The latent that is decoded, `[B, D]`; see `sample_gaussian`."""
+        return sample_gaussian(mu, logvar, noise)
+
     def decode(self, z: Tensor, mask: Tensor, action: Tensor, second_action: Tensor) -> Tensor:
         """Latents `[B, D]` to motion `[B, J, F, T]`."""
         return self.decoder(z, mask, action, second_action)
@@ -99,5 +109,24 @@ class ActorCVAE(nn.Module):
             noise: `[B, D]`; drawn where None. Zeros give the reconstruction from the posterior mean.
         """
         mu, logvar = self.encode(motion, mask, action, second_action)
-        z = sample_gaussian(mu, logvar, noise)
+        z = self.sample(mu, logvar, noise)
+        if self.training and getattr(self.decoder, "teacher_forcing", False):
+            return CVAEOutput(self.decoder(z, mask, action, second_action, motion), mu, logvar, z)
         return CVAEOutput(self.decode(z, mask, action, second_action), mu, logvar, z)
+
+
+class ActorCAE(ActorCVAE):
+    """The autoencoder without sampling: z = mu, whatever noise is given.
+
+    Nothing pulls its latents to a known distribution (train with `AutoencoderLosses`): motions drawn from Gaussian noise
+    say how well that goes without.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        logvar_head = getattr(self.encoder, "logvar_head", None)
+        if logvar_head is not None:  # never read, and distributed training insists on gradients
+            logvar_head.requires_grad_(False)
+
+    def sample(self, mu: Tensor, logvar: Tensor, noise: Tensor | None = None) -> Tensor:
+        return mu.float()

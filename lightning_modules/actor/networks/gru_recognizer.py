@@ -11,7 +11,8 @@ class GRURecognizer(nn.Module):
     """Reads positions frame by frame; the state after the last real frame gives the features.
 
     The published code draws the first hidden state from a normal distribution at every call, so its figures change from
-    call to call. Here it is zero unless given: equal motions have equal features.
+    call to call. Here evaluation starts from zero unless a state is given: equal motions have equal features. Training
+    may draw it (`start_std`), which makes the network forget where it started.
 
     Args:
         input_size: numbers of one frame, 3 * points (72 for the 24 SMPL joints, 54 for the 18 of `a2m`).
@@ -20,6 +21,7 @@ class GRURecognizer(nn.Module):
         feature_size: width of the features, D.
         num_classes: C.
         dropout: probability between the layers and before the features, in [0, 1); 0 as published.
+        start_std: standard deviation of the first hidden state while training (published: 1); 0 starts from zero.
 
     Raises:
         InputError: a size out of range.
@@ -33,6 +35,7 @@ class GRURecognizer(nn.Module):
         feature_size: int = 30,
         num_classes: int = 12,
         dropout: float = 0.0,
+        start_std: float = 0.0,
     ) -> None:
         super().__init__()
         sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
@@ -41,8 +44,10 @@ class GRURecognizer(nn.Module):
                 raise InputError(f"model.net.{key}={value} must be at least 1")
         if not 0.0 <= dropout < 1.0:
             raise InputError(f"model.net.dropout={dropout} must lie in [0, 1)")
+        if start_std < 0:
+            raise InputError(f"model.net.start_std={start_std} must be at least 0")
         self.input_size = input_size
-        self.num_classes = num_classes
+        self.start_std = start_std
         # One layer has no place between layers, and torch warns about a probability there.
         between = dropout if num_layers > 1 else 0.0
         self.gru = nn.GRU(input_size, hidden_size, num_layers, batch_first=True, dropout=between)
@@ -56,7 +61,7 @@ class GRURecognizer(nn.Module):
         Args:
             points: `[B, J, 3, T]` positions, metres; frames from `lengths` on have no influence.
             lengths: `[B]` real frames, 1..T.
-            hidden: `[L, B, H]` first hidden state; None = zero.
+            hidden: `[L, B, H]` first hidden state; None = zero, drawn in training with `start_std`.
 
         Returns:
             Features `[B, D]` in (-1, 1) and logits `[B, C]`.
@@ -73,6 +78,9 @@ class GRURecognizer(nn.Module):
         # same, as a NaN there would reach the gradient.
         padding = torch.arange(points.shape[-1], device=points.device) >= lengths[:, None]
         frames = points.permute(0, 3, 1, 2).flatten(2).masked_fill(padding[:, :, None], 0.0)  # batch frames numbers
+        if hidden is None and self.training and self.start_std > 0:
+            shape = (self.gru.num_layers, len(frames), self.gru.hidden_size)
+            hidden = self.start_std * torch.randn(shape, device=frames.device, dtype=frames.dtype)
         states, _ = self.gru(frames, hidden)
         last = states[torch.arange(len(states), device=states.device), lengths - 1]
         features = torch.tanh(self.feature_head(self.dropout(last)))

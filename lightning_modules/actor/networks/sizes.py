@@ -61,3 +61,8 @@ class NetworkSizes:
     def pose_size(self) -> int:
         """Numbers of one pose, `num_joints * num_feats`."""
         return self.num_joints * self.num_feats
+
+    @property
+    def label_size(self) -> int:
+        """Numbers of a one-hot label; of a pair both labels stand side by side."""
+        return self.num_classes * (2 if self.conditioning == "pair" else 1)

@@ -126,7 +126,7 @@ class STGCNRecognizer(nn.Module):
             raise InputError(f"model.net.temporal_kernel={temporal_kernel} must be odd")
         if not 0.0 <= dropout < 1.0:
             raise InputError(f"model.net.dropout={dropout} must lie in [0, 1)")
-        self.num_classes = num_classes
+        self.in_channels = in_channels
         self.masked = masked
         self.register_buffer("adjacency", spatial_partitions(), persistent=False)
         partitions, joints = self.adjacency.shape[:2]

@@ -4,66 +4,19 @@ Post-norm layers, batch first. Motion is `batch joints feats frames`, hidden sta
 stand in the order of the published code; `upstream.py` knows their names there.
 """
 
-import math
+from collections.abc import Callable
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from components.errors import InputError
-from lightning_modules.actor.networks.attention import SelfAttention, SingleTokenAttention
+from lightning_modules.actor.networks.actions import ActionEmbedding, AddedAction
+from lightning_modules.actor.networks.attention import CrossAttention, SelfAttention, SingleTokenAttention
 from lightning_modules.actor.networks.dropout import Dropout
 from lightning_modules.actor.networks.linear import Linear
+from lightning_modules.actor.networks.positions import PositionalEncoding
 from lightning_modules.actor.networks.sizes import NetworkSizes
-
-MAX_POSITIONS = 5000
-
-
-class ActionEmbedding(nn.Module):
-    """A learned vector per action, or for a pair of actions the vectors of both side by side."""
-
-    def __init__(self, sizes: NetworkSizes) -> None:
-        super().__init__()
-        self.pair = sizes.conditioning == "pair"
-        width = sizes.latent_dim // 2 if self.pair else sizes.latent_dim
-        self.table = nn.Parameter(torch.randn(sizes.num_classes, width))
-
-    def forward(self, action: Tensor, second_action: Tensor) -> Tensor:
-        """Labels `[B]` int64, or weights over the classes `[B, C]` float (soft labels), to `[B, D]`."""
-        first = self._look_up(action)
-        return torch.cat([first, self._look_up(second_action)], dim=-1) if self.pair else first
-
-    def _look_up(self, action: Tensor) -> Tensor:
-        return action @ self.table if action.is_floating_point() else F.embedding(action, self.table)
-
-
-def sinusoidal_positions(count: int, width: int) -> Tensor:
-    """`[count, width]`: sin(p w_i) and cos(p w_i) alternate, w_i = 10000^(-2i / width) (Vaswani et al. 2017)."""
-    frequencies = torch.exp(torch.arange(0, width, 2).float() * (-math.log(10000.0) / width))
-    angles = torch.arange(count).float().unsqueeze(1) * frequencies
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
-
-
-class PositionalEncoding(nn.Module):
-    """Adds the position of each token, then drops out."""
-
-    positions: Tensor
-
-    def __init__(self, width: int, dropout: float) -> None:
-        super().__init__()
-        self.dropout = Dropout(dropout)
-        # A constant of the architecture: not in the checkpoints.
-        self.register_buffer("positions", sinusoidal_positions(MAX_POSITIONS, width), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`[B, T, D]` to `[B, T, D]`.
-
-        Raises:
-            InputError: more tokens than positions.
-        """
-        if x.shape[1] > MAX_POSITIONS:
-            raise InputError(f"{x.shape[1]} tokens asked for; the positions end at {MAX_POSITIONS}")
-        return self.dropout(x + self.positions[: x.shape[1]])
 
 
 class FeedForward(nn.Module):
@@ -99,12 +52,13 @@ class EncoderLayer(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Self-attention, attention to the memory token and feed-forward, each with a residual path and a layer norm."""
+    """Self-attention, attention to the memory and feed-forward, each with a residual path and a layer norm."""
 
-    def __init__(self, sizes: NetworkSizes) -> None:
+    def __init__(self, sizes: NetworkSizes, memory_tokens: int = 1) -> None:
         super().__init__()
         self.attention = SelfAttention(sizes.latent_dim, sizes.num_heads, sizes.dropout)
-        self.memory_attention = SingleTokenAttention(sizes.latent_dim, sizes.num_heads, sizes.dropout)
+        to_memory = SingleTokenAttention if memory_tokens == 1 else CrossAttention
+        self.memory_attention = to_memory(sizes.latent_dim, sizes.num_heads, sizes.dropout)
         self.feed_forward = FeedForward(sizes)
         self.attention_norm = nn.LayerNorm(sizes.latent_dim)
         self.memory_norm = nn.LayerNorm(sizes.latent_dim)
@@ -112,9 +66,9 @@ class DecoderLayer(nn.Module):
         self.dropout = Dropout(sizes.dropout)
 
     def forward(self, x: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:
-        """Frames `[B, T, D]` and memory `[B, D]` to `[B, T, D]`."""
+        """Frames `[B, T, D]` and memory `[B, M, D]` to `[B, T, D]`."""
         x = self.attention_norm(x + self.dropout(self.attention(x, mask)))
-        received = self.memory_attention(memory, x.shape[1])
+        received = self.memory_attention(x, memory)
         if self.training:
             received = received.expand_as(x)  # each frame drops elements of its own
         x = self.memory_norm(x + self.dropout(received))
@@ -157,15 +111,41 @@ class TransformerEncoder(nn.Module):
         return mu, logvar
 
 
-class TransformerDecoder(nn.Module):
-    """Latent vector and labels to motion; the queries are the positions of the frames, so any duration will do."""
+class Memory(Protocol):
+    """What a decoder needs of the part that makes its memory; see `actions.py`."""
 
-    def __init__(self, sizes: NetworkSizes) -> None:
+    num_tokens: int
+
+    def memory(self, z: Tensor, action: Tensor, second_action: Tensor) -> Tensor:
+        """Latents `[B, D]` and labels to `[B, num_tokens, D]`."""
+
+
+def _all_real(mask: Tensor) -> bool:
+    """Whether a mask is True everywhere, as far as the host can tell: elsewhere than on a CPU asking would wait."""
+    return mask.device.type == "cpu" and not torch.compiler.is_compiling() and bool(mask.all())
+
+
+class TransformerDecoder(nn.Module):
+    """Latent vector and labels to motion; the queries are the times of the frames, so any duration will do.
+
+    Args:
+        sizes: of the model.
+        memory: called with the sizes; makes the memory of latents and labels, see `Memory`.
+        position: called with width and dropout; `(zeros [B, T, D], mask [B, T]) -> queries`.
+    """
+
+    def __init__(
+        self,
+        sizes: NetworkSizes,
+        memory: Callable[[NetworkSizes], nn.Module] = AddedAction,
+        position: Callable[[int, float], nn.Module] = PositionalEncoding,
+    ) -> None:
         super().__init__()
         self.pose_shape = (sizes.num_joints, sizes.num_feats)
-        self.action_bias = ActionEmbedding(sizes)
-        self.position = PositionalEncoding(sizes.latent_dim, sizes.dropout)
-        self.layers = nn.ModuleList(DecoderLayer(sizes) for _ in range(sizes.num_layers))
+        self.action_bias = memory(sizes)
+        self.position = position(sizes.latent_dim, sizes.dropout)
+        tokens = self.action_bias.num_tokens
+        self.layers = nn.ModuleList(DecoderLayer(sizes, tokens) for _ in range(sizes.num_layers))
         self.pose_head = Linear(sizes.latent_dim, sizes.pose_size)
 
     def forward(self, z: Tensor, mask: Tensor, action: Tensor, second_action: Tensor) -> Tensor:
@@ -179,9 +159,13 @@ class TransformerDecoder(nn.Module):
         Returns:
             Motion `[B, J, F, T]`, zero where the mask is False.
         """
-        memory = z + self.action_bias(action, second_action)
-        x = self.position(z.new_zeros(*mask.shape, z.shape[-1]))
+        memory = self.action_bias.memory(z, action, second_action)
+        x = self.position(z.new_zeros(*mask.shape, z.shape[-1]), mask)
         for layer in self.layers:
             x = layer(x, memory, mask)
-        poses = self.pose_head(x).masked_fill(~mask.unsqueeze(-1), 0.0)
-        return poses.unflatten(-1, self.pose_shape).permute(0, 2, 3, 1)
+        return unflatten_poses(self.pose_head(x), mask, self.pose_shape)
+
+
+def unflatten_poses(poses: Tensor, mask: Tensor, pose_shape: tuple[int, int]) -> Tensor:
+    """Poses `[B, T, J * F]` to motion `[B, J, F, T]`, zero where the mask `[B, T]` is False."""
+    return poses.masked_fill(~mask.unsqueeze(-1), 0.0).unflatten(-1, pose_shape).permute(0, 2, 3, 1)

@@ -5,16 +5,11 @@ import torch
 from torch import Tensor, nn
 
 from components.errors import InputError
+from lightning_modules.actor.networks.actions import ActionEmbedding
 from lightning_modules.actor.networks.attention import SelfAttention, SingleTokenAttention
+from lightning_modules.actor.networks.positions import MAX_POSITIONS, PositionalEncoding, sinusoidal_positions
 from lightning_modules.actor.networks.sizes import NetworkSizes
-from lightning_modules.actor.networks.transformer import (
-    MAX_POSITIONS,
-    ActionEmbedding,
-    PositionalEncoding,
-    TransformerDecoder,
-    TransformerEncoder,
-    sinusoidal_positions,
-)
+from lightning_modules.actor.networks.transformer import TransformerDecoder, TransformerEncoder
 from lightning_modules.actor.upstream import to_upstream
 
 SIZES = NetworkSizes(3, 4, num_classes=5, latent_dim=24, ff_size=40, num_layers=3, num_heads=3, dropout=0.1)
@@ -73,6 +68,21 @@ def test_decoder_equals_stock_torch_layers_with_full_cross_attention() -> None:
     assert not motion[0, :, :, 5:].any()
 
 
+def test_motions_of_equal_length_share_the_first_attention() -> None:
+    torch.manual_seed(3)
+    decoder = TransformerDecoder(SIZES).eval()
+    z, action = torch.randn(3, 24), torch.tensor([0, 1, 4])
+    attended: list[torch.Size] = []
+    decoder.layers[0].attention.register_forward_hook(lambda _, inputs, __: attended.append(inputs[0].shape))
+    with torch.no_grad():
+        together = decoder(z, torch.ones(3, 6, dtype=torch.bool), action, action)
+        # One row more that is shorter: every row attends for itself.
+        mask = torch.cat([torch.ones(3, 6, dtype=torch.bool), lengths_mask([2, 6])[:1]])
+        mixed = decoder(torch.cat([z, z[:1]]), mask, torch.cat([action, action[:1]]), torch.cat([action, action[:1]]))
+    assert attended == [(1, 6, 24), (4, 6, 24)]
+    torch.testing.assert_close(together, mixed[:3], rtol=1e-5, atol=1e-6)
+
+
 def test_a_motion_does_not_depend_on_the_padding_beside_it() -> None:
     torch.manual_seed(2)
     encoder, decoder = TransformerEncoder(SIZES).eval(), TransformerDecoder(SIZES).eval()
@@ -115,8 +125,9 @@ def test_single_token_attention_equals_full_attention() -> None:
         full.in_proj_bias[48:] = attention.value_proj.bias
     full.out_proj.load_state_dict(attention.out_proj.state_dict())
     memory = torch.randn(2, 24)
-    expected, _ = full(torch.randn(2, 6, 24), memory[:, None], memory[:, None])
-    torch.testing.assert_close(attention(memory, 6).expand(2, 6, 24), expected)
+    frames = torch.randn(2, 6, 24)
+    expected, _ = full(frames, memory[:, None], memory[:, None])
+    torch.testing.assert_close(attention(frames, memory[:, None]).expand(2, 6, 24), expected)
 
 
 def test_single_token_attention_drops_whole_heads_per_frame() -> None:
@@ -124,12 +135,13 @@ def test_single_token_attention_drops_whole_heads_per_frame() -> None:
     attention, memory = SingleTokenAttention(24, 3, 0.25), torch.randn(2, 24)
     values = attention.value_proj(memory)
     per_head = [values[:, 8 * h : 8 * h + 8] @ attention.out_proj.weight[:, 8 * h : 8 * h + 8].T for h in range(3)]
-    received = attention.train()(memory, 4000) - attention.out_proj.bias
+    frames = torch.zeros(2, 4000, 24)
+    received = attention.train()(frames, memory[:, None]) - attention.out_proj.bias
     # Each frame holds a subset of the heads' messages, scaled by 1 / 0.75.
     solution = torch.linalg.lstsq(torch.stack(per_head, dim=-1), received.transpose(1, 2)).solution  # batch head frame
     torch.testing.assert_close(solution, (solution > 0.5) / 0.75, rtol=1e-3, atol=1e-3)
     assert (solution > 0.5).float().mean() == pytest.approx(0.75, abs=0.02)
-    assert attention.eval()(memory, 4000).shape == (2, 1, 24)
+    assert attention.eval()(frames, memory[:, None]).shape == (2, 1, 24)
 
 
 @pytest.mark.parametrize("num_queries", [None, 2])
