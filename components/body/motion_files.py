@@ -31,6 +31,8 @@ class BodyMotion:
     """Equal to `action` where only one thing is done."""
     in_place: bool = False
     """The motion has no translation: its height above the floor is unknown."""
+    frame_actions: tuple[tuple[str, str], ...] = ()
+    """`[T]` action and second action of each frame, where they change on the way; empty where they do not."""
 
     def pose(self, body: BodyModel) -> BodyOutput:
         """Vertices `[T, V, 3]` and joints `[T, 24, 3]` of a body in this motion, on the body's device."""
@@ -50,6 +52,8 @@ class BodyMotion:
 def write_motion(path: str | Path, motion: BodyMotion, joints: Tensor) -> Path:
     """Write an npz of plain arrays: poses, trans, betas, gender, mocap_framerate, fps, joints, action, second_action.
 
+    Where the action changes on the way, `frame_action` and `frame_second_action` `[T]` name it for each frame.
+
     Args:
         path: ends in `.npz`; appears whole or not at all.
         motion: the motion.
@@ -59,6 +63,10 @@ def write_motion(path: str | Path, motion: BodyMotion, joints: Tensor) -> Path:
         InputError: the file cannot be written.
     """
     betas = torch.zeros(NUM_BETAS) if motion.betas is None else motion.betas
+    frame_actions = {}
+    if motion.frame_actions:
+        first, second = zip(*motion.frame_actions)
+        frame_actions = {"frame_action": np.array(first), "frame_second_action": np.array(second)}
     with atomic_path(path) as temporary:
         np.savez(
             temporary,
@@ -72,6 +80,7 @@ def write_motion(path: str | Path, motion: BodyMotion, joints: Tensor) -> Path:
             action=np.array(motion.action),
             second_action=np.array(motion.second_action or motion.action),
             up_axis=np.array("y"),
+            **frame_actions,
         )
     return Path(path)
 
@@ -106,6 +115,8 @@ def read_motion(path: str | Path) -> BodyMotion:
     given = np.asarray(arrays.get("betas", betas), dtype=np.float32).reshape(-1)[:NUM_BETAS]
     betas[: len(given)] = given
     action = str(arrays.get("action", ""))
+    frame_action = [str(name) for name in np.atleast_1d(arrays.get("frame_action", []))]
+    frame_second = [str(name) for name in np.atleast_1d(arrays.get("frame_second_action", frame_action))]
     return BodyMotion(
         torch.from_numpy(body_pose),
         torch.from_numpy(trans),
@@ -115,6 +126,7 @@ def read_motion(path: str | Path) -> BodyMotion:
         action,
         str(arrays.get("second_action", action)),
         in_place=not bool(trans.any()),
+        frame_actions=tuple(zip(frame_action, frame_second)),
     )
 
 

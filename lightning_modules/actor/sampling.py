@@ -68,7 +68,7 @@ class SampledMotion:
     sample: int
     motion: BodyMotion
     z: Tensor
-    """`[D]`."""
+    """`[D]`; `[W, D]` of a chain of W windows."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,7 @@ def sample_motions(
     Raises:
         InputError: unknown or too many actions, a pair for a model of single actions, durations or modes out of range.
     """
-    if pose_format.pose_rep == "xyz":
-        raise InputError(
-            "this run's motions are joint positions (data.pose_rep=xyz), which move no body.\n"
-            "Generate with a run of data.pose_rep=rot6d"
-        )
+    refuse_positions(pose_format)
     pairs = parse_actions(request.actions, action_names, net.sizes.conditioning)
     if request.interpolate != "actions":
         pairs = list(dict.fromkeys(pairs))
@@ -115,7 +111,7 @@ def sample_motions(
     z = _latents(request, len(columns), net.sizes.latent_dim)
     # Rows are sample-major; the reader wants an action's samples next to each other.
     order = torch.arange(len(z)).view(request.num_samples, len(columns)).T.reshape(-1)
-    motions = _decoded(net, z[order], lengths[order], first[order], second[order], pose_format)
+    motions = decoded_parameters(net, z[order], lengths[order], first[order], second[order], pose_format)
     sampled = []
     for row, (poses, trans) in enumerate(motions):
         column, sample = columns[row // request.num_samples], row % request.num_samples
@@ -128,6 +124,19 @@ def sample_motions(
             SampledMotion(f"{column.group}_{sample}", column.group, caption, sample, motion, z[order[row]].cpu())
         )
     return sampled
+
+
+def refuse_positions(pose_format: PoseFormat) -> None:
+    """Raise where the motions hold no rotations.
+
+    Raises:
+        InputError: the format is `xyz`.
+    """
+    if pose_format.pose_rep == "xyz":
+        raise InputError(
+            "this run's motions are joint positions (data.pose_rep=xyz), which move no body.\n"
+            "Generate with a run of data.pose_rep=rot6d"
+        )
 
 
 def _rows(
@@ -190,10 +199,10 @@ def _latents(request: MotionRequest, columns: int, width: int) -> Tensor:
     return torch.stack(ways, dim=1).flatten(0, 1)
 
 
-def _decoded(
+def decoded_parameters(
     net: ActorCVAE, z: Tensor, lengths: Tensor, first: Tensor, second: Tensor, pose_format: PoseFormat
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Poses `[T, 72]` and translations `[T, 3]` of each row, on the CPU."""
+    """Poses `[T, 72]` (axis-angle, y up) and translations `[T, 3]` of each row, on the CPU, some rows at a time."""
     for rows in torch.arange(len(z)).split(_ROWS_AT_ONCE):
         made = decode(net, z[rows], lengths[rows], first[rows], second[rows])
         poses, trans = smpl_parameters(made.motion, made.mask, pose_format)
