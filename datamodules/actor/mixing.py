@@ -35,10 +35,11 @@ class MixingCollate:
         leg_motion: `[C]` leg motion per class, for classes without a row in the mask table.
         enabled: false leaves only originals (the control experiment).
         blend: `linear6d`, `renormalised6d` or `slerp`; `rotvec` and `rotquat` need one of the last two.
-        alpha: share of the first motion before the masks: `fixed`, `uniform` or `normal` (clipped).
+        alpha: share of the first motion before the masks: `fixed`, `uniform` or `normal`.
         alpha_value: the fixed share, or the mean of `normal`.
         alpha_std: standard deviation of `normal`.
         alpha_low, alpha_high: bounds of `uniform`, clipping bounds of `normal`.
+        alpha_clip: false leaves `normal` unclipped.
         masks: `table` (every class must have a row), `data` (leg or arm mask by leg motion), `auto` (table, else data).
         mask_table: YAML file of masks; None = the shipped one.
         leg_classes: number of leg actions for masks from data; None finds the largest gap.
@@ -66,6 +67,7 @@ class MixingCollate:
         alpha_std: float = 0.1,
         alpha_low: float = 0.0,
         alpha_high: float = 1.0,
+        alpha_clip: bool = True,
         masks: Literal["auto", "table", "data"] = "auto",
         mask_table: str | None = None,
         leg_classes: int | None = None,
@@ -94,7 +96,7 @@ class MixingCollate:
         self.blend: Blend = blend
         self.alpha = alpha
         self.alpha_value, self.alpha_std = alpha_value, alpha_std
-        self.alpha_low, self.alpha_high = alpha_low, alpha_high
+        self.alpha_low, self.alpha_high, self.alpha_clip = alpha_low, alpha_high, alpha_clip
         self.align_heading = align_heading
         self.length = length
         self.translation_weight = translation_weight
@@ -136,7 +138,7 @@ class MixingCollate:
         if self.alpha == "uniform":
             return self.alpha_low + (self.alpha_high - self.alpha_low) * torch.rand(count, generator=generator)
         drawn = self.alpha_value + self.alpha_std * torch.randn(count, generator=generator)
-        return drawn.clamp(self.alpha_low, self.alpha_high)
+        return drawn.clamp(self.alpha_low, self.alpha_high) if self.alpha_clip else drawn
 
     def mix(self, originals: MotionBatch, first: Tensor, partner: Tensor, alpha: Tensor) -> MotionBatch:
         """Synthetic motions of given pairs, without chance.
@@ -201,7 +203,7 @@ def _allowed_pairs(names: Sequence[str], pairs: Sequence[Sequence[str | int]] | 
     for pair in pairs:
         if isinstance(pair, str) or len(pair) != 2:
             raise InputError(f"data.mix.pairs: found {pair!r}, expected pairs like [walk, drink]")
-        first, second = (_label(action, names) for action in pair)
+        first, second = (class_label(action, names) for action in pair)
         if first == second:
             raise InputError(f"data.mix.pairs: {list(pair)} names the same action twice")
         allowed[first, second] = True
@@ -210,13 +212,18 @@ def _allowed_pairs(names: Sequence[str], pairs: Sequence[Sequence[str | int]] | 
     return allowed
 
 
-def _label(action: str | int, names: Sequence[str]) -> int:
+def class_label(action: str | int, names: Sequence[str], key: str = "pairs") -> int:
+    """The label of an action that is given as a name or as a label.
+
+    Raises:
+        InputError: there is no such action; `key` is the one below data.mix that named it.
+    """
     if isinstance(action, int) and 0 <= action < len(names):
         return action
     if action in names:
         return list(names).index(str(action))
     hint = did_you_mean(action, names)
-    raise InputError(f"data.mix.pairs: unknown action '{action}'{hint}; known are {', '.join(names)}")
+    raise InputError(f"data.mix.{key}: unknown action '{action}'{hint}; known are {', '.join(names)}")
 
 
 def _check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
