@@ -1,4 +1,4 @@
-"""ACTOR's data: a HumanAct12Poses folder, plain or P x K batches, originals only in evaluation."""
+"""ACTOR's data: motions of any of its data sets, plain or P x K batches, originals only in evaluation."""
 
 import logging
 import os
@@ -16,11 +16,13 @@ from components.body.pose_format import PoseFormat
 from components.errors import InputError
 from components.files.atomic import staging_folder, write_json
 from components.files.json_files import read_json_object
+from datamodules.actor.clips import CACHE_FOLDER, ClipReader, MotionClips
 from datamodules.actor.collate import collate_motions
-from datamodules.actor.datasets import MotionDataset, split_clips
+from datamodules.actor.datasets import MotionDataset
 from datamodules.actor.frames import FrameSampling
-from datamodules.actor.humanact12 import CACHE_FOLDER, FPS, PICKLE, MotionClips, action_names, open_humanact12
+from datamodules.actor.humanact12 import PICKLE, open_humanact12
 from datamodules.actor.masks import leg_motion
+from datamodules.actor.splits import Split, make_split
 from datamodules.loading import epoch_to_load, make_loader
 from datamodules.samplers import EvaluationBatchSampler, ShuffledBatchSampler, rank_info
 
@@ -34,12 +36,20 @@ class ActorDataModule(LightningDataModule):
     """Loaders of motions in a representation, with labels.
 
     Args:
-        root: folder with `humanact12poses.pkl` (and `actions.json` for other classes than the published ones).
+        root: folder of the data set; with the default reader one with `humanact12poses.pkl` (and `actions.json` for
+            other classes than the published ones).
+        dataset: reader of the data set, called with root, num_classes, on_error and cache_dir; None reads
+            HumanAct12Poses.
         pose_rep, translation, glob, glob_rot: the representation, see `PoseFormat`.
         num_frames, sampling, sampling_step, min_len, max_len: frames of a training sample, see `FrameSampling`.
         num_classes: labels lie in 0..num_classes-1.
-        val_fraction: share of every class that is held out; 0 (published) trains on all and evaluates on the same.
+        val_fraction: share of every class's training clips that is held out; with 0 (published) the split is the data
+            set's own, and where it has none all clips train and are evaluated.
         split_seed: seed of the split; a constant of its own, so that runs with other seeds share the split.
+        split_file: csv or json that names the clips of each side, see `read_split_file`.
+        mask_padding: a clip shorter than the sample gives the frames that it has, the rest of the batch is masked;
+            false (published) repeats its last frame and counts that as motion.
+        min_share: training clips need this share of `num_frames` (UESTC: 0.75).
         batch_size: clips of a batch, per process. Training with `sampler` takes the size from there.
         sampler: partial batch sampler (`GroupedBatchSampler`); None gives plain shuffled batches.
         mix: partial `MixingCollate`; None gives plain batches.
@@ -78,10 +88,21 @@ class ActorDataModule(LightningDataModule):
         synthetic: Callable[..., None] | None = None,
         synthetic_root: str | None = None,
         cache_dir: str | None = None,
+        dataset: Callable[..., Any] | None = None,
+        split_file: str | None = None,
+        mask_padding: bool = False,
+        min_share: float = 0.0,
     ) -> None:
         super().__init__()
         if not 0 <= val_fraction < 1:
             raise InputError(f"data.val_fraction={val_fraction}: expected at least 0 and below 1")
+        if not 0 <= min_share <= 1:
+            raise InputError(f"data.min_share={min_share}: expected 0..1 (share of num_frames)")
+        if split_file is not None and val_fraction > 0:
+            raise InputError(
+                f"data.split_file={split_file} and data.val_fraction={val_fraction} both choose the evaluation clips; "
+                "set data.val_fraction=0"
+            )
         if batch_size < 1 or num_workers < 0 or num_classes < 1:
             raise InputError(
                 f"data.batch_size={batch_size} and num_classes={num_classes} must be at least 1, "
@@ -91,16 +112,17 @@ class ActorDataModule(LightningDataModule):
             raise InputError(f"data.on_error='{on_error}' is not one of skip, raise")
         self.root = Path(root).expanduser()
         self.pose_format = PoseFormat(pose_rep, translation, glob, tuple(glob_rot))
-        self.sampling = FrameSampling(num_frames, sampling, sampling_step, min_len, max_len)
+        self.sampling = FrameSampling(num_frames, sampling, sampling_step, min_len, max_len, not mask_padding)
         self.num_classes = num_classes
-        self.val_fraction, self.split_seed = val_fraction, split_seed
+        self.val_fraction, self.split_seed, self.split_file = val_fraction, split_seed, split_file
+        self.min_share = min_share
+        self.dataset: ClipReader = open_humanact12 if dataset is None else dataset
         self.batch_size, self.num_workers = batch_size, num_workers
         self.sampler, self.mix = sampler, mix
         self.seed = seed
         self.on_error: Literal["skip", "raise"] = on_error
         self.synthetic, self.synthetic_root = synthetic, synthetic_root
         self.cache_dir = cache_dir
-        self.fps = FPS
         self._announced = False
 
     def prepare_data(self) -> None:
@@ -133,24 +155,49 @@ class ActorDataModule(LightningDataModule):
 
     @cached_property
     def clips(self) -> MotionClips:
-        """All usable clips; converts the pickle if nobody has."""
-        return open_humanact12(self.root, self.num_classes, self.on_error, self.cache_dir)
+        """All usable clips; converts the data set if nobody has."""
+        clips = self.dataset(
+            root=self.root, num_classes=self.num_classes, on_error=self.on_error, cache_dir=self.cache_dir
+        )
+        if self.pose_format.pose_rep == "xyz" and clips.num_joints != self.pose_format.num_joints:
+            raise InputError(
+                f"data.pose_rep=xyz needs the {self.pose_format.num_joints} SMPL joints, but the positions of this "
+                f"data set have {clips.num_joints}; use rot6d, rotvec, rotmat or rotquat"
+            )
+        return clips
 
-    @cached_property
+    @property
     def action_names(self) -> tuple[str, ...]:
         """Names by label."""
-        return action_names(self.root, self.num_classes)
+        return self.clips.action_names
+
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
+        return self.clips.fps
 
     @cached_property
+    def splits(self) -> Split:
+        """Clips of each side; training clips that are too short (`min_share`) are left out."""
+        split = make_split(self.clips, self.val_fraction, self.split_seed, self.split_file)
+        long_enough = self.clips.lengths[split.train] >= self.min_share * max(self.sampling.num_frames, 0)
+        if not long_enough.any():
+            raise InputError(
+                f"data.min_share={self.min_share}: no training clip has {self.min_share:g} of "
+                f"data.num_frames={self.sampling.num_frames} frames; lower one of them"
+            )
+        return split._replace(train=split.train[long_enough])
+
+    @property
     def split(self) -> tuple[np.ndarray, np.ndarray]:
-        """Indices of training and evaluation clips."""
-        return split_clips(self.clips.labels, self.val_fraction, self.split_seed)
+        """Indices of training and validation clips."""
+        return self.splits.train, self.splits.val
 
     def facts(self) -> dict[str, Any]:
         """What the data are, in plain containers, for `run.json` and checkpoints."""
         counts = np.bincount(self.clips.labels, minlength=self.num_classes).tolist()
         lengths = self.clips.lengths
-        train, val = self.split
+        split = self.splits
         return {
             "root": str(self.root),
             "synthetic": self.is_synthetic,
@@ -165,15 +212,26 @@ class ActorDataModule(LightningDataModule):
                 "median": float(np.median(lengths)),
                 "max": int(lengths.max()),
             },
-            "splits": {"train": len(train), "val": len(val), "test": len(val), "held_out": self.val_fraction > 0},
+            "splits": {
+                "train": len(split.train),
+                "val": len(split.val),
+                "test": len(split.test),
+                "held_out": split.held_out,
+                "kind": split.kind,
+            },
             "skipped": {"count": len(self.clips.skipped), "samples": self.clips.skipped[:20]},
         }
 
     def setup(self, stage: str | None = None) -> None:
         """Build the datasets of both splits."""
-        train, val = self.split
+        train, val, test, _ = self.splits
         self.train_set = MotionDataset(self.clips, train, self.pose_format, self.sampling)
         self.val_set = MotionDataset(self.clips, val, self.pose_format, self.sampling, centred=True)
+        self.test_set = (
+            self.val_set
+            if test is val
+            else MotionDataset(self.clips, test, self.pose_format, self.sampling, centred=True)
+        )
         if stage in (None, "fit"):
             _ = self.train_collate  # faults of the mixing settings show before training starts
 
@@ -193,19 +251,22 @@ class ActorDataModule(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader:
         """Unmixed motions, the same frames every time, every clip once over all ranks."""
-        batches = EvaluationBatchSampler(self._process(), len(self.val_set), self.batch_size, self.seed)
-        return make_loader(self.val_set, batches, collate_motions, self.num_workers)
+        return self._evaluation_loader(self.val_set)
 
     def test_dataloader(self) -> DataLoader:
-        """The evaluation clips: the data set has no test list of its own."""
-        return self.val_dataloader()
+        """The test clips, in the same way; without a test list of their own the validation clips."""
+        return self._evaluation_loader(self.test_set)
+
+    def _evaluation_loader(self, dataset: MotionDataset) -> DataLoader:
+        batches = EvaluationBatchSampler(self._process(), len(dataset), self.batch_size, self.seed)
+        return make_loader(dataset, batches, collate_motions, self.num_workers)
 
     @cached_property
     def train_collate(self) -> Callable[..., Any]:
         """Collate of the training batches."""
         if self.mix is None:
             return collate_motions
-        motion = leg_motion(self.clips, self.split[0], self.num_classes)
+        motion = leg_motion(self.clips, self.splits.train, self.num_classes)
         return self.mix(action_names=self.action_names, pose_format=self.pose_format, leg_motion=motion)
 
     def _process(self) -> Any:

@@ -7,8 +7,8 @@ from torch.utils.data import Dataset
 
 from components.body.pose_format import PoseFormat, motion_features
 from datamodules.actor.batch import MotionItem
+from datamodules.actor.clips import MotionClips
 from datamodules.actor.frames import FrameSampling, central, random_draw
-from datamodules.actor.humanact12 import MotionClips
 from datamodules.samplers import Draw
 
 
@@ -67,23 +67,3 @@ class MotionDataset(Dataset):
             row[:, 0, :3] = root - root[0]
             rotations = np.concatenate([rotations, row], axis=1)
         return torch.from_numpy(rotations).permute(1, 2, 0).contiguous()
-
-
-def split_clips(labels: np.ndarray, val_fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the training and of the held-out clips, each in ascending order.
-
-    Of every class the same share is held out, rounded, but at least one clip where the class has two; a class with a
-    single clip trains. With `val_fraction=0` (the published recipe) all clips are in both.
-    """
-    everything = np.arange(len(labels))
-    if val_fraction == 0:
-        return everything, everything
-    held_out = []
-    for label in np.unique(labels):
-        members = everything[labels == label]
-        generator = torch.Generator().manual_seed(seed * 1009 + int(label))
-        count = min(max(round(len(members) * val_fraction), 1), len(members) - 1)
-        held_out += members[torch.randperm(len(members), generator=generator).numpy()[:count]].tolist()
-    mask = np.zeros(len(labels), dtype=bool)
-    mask[held_out] = True
-    return everything[~mask], everything[mask]

@@ -27,6 +27,8 @@ class FrameSampling:
         sampling_step: step of `conseq` in frames; -1 or too large a step spreads the sample over the clip.
         min_len: shortest sample in frames, for `num_frames=-2`.
         max_len: longest sample in frames, -1 without limit.
+        repeat_last: a clip that is too short repeats its last frame (published; the repeated frames then count as
+            real ones); false gives the frames there are.
 
     Raises:
         InputError: a value is out of range.
@@ -37,6 +39,7 @@ class FrameSampling:
     sampling_step: int = 1
     min_len: int = -1
     max_len: int = -1
+    repeat_last: bool = True
 
     def __post_init__(self) -> None:
         if self.num_frames == 0 or self.num_frames < -2:
@@ -51,12 +54,12 @@ class FrameSampling:
             raise InputError(f"data.max_len={self.max_len}: expected -1 or at least min_len={self.min_len}")
 
     def choose(self, length: int, draw: DrawInteger) -> np.ndarray:
-        """Frame indices `[n]` int64 of a clip with `length` frames; a clip that is too short repeats its last frame."""
+        """Frame indices `[n]` int64 of a clip with `length` frames, see `repeat_last` for one that is too short."""
         count = self._count(length, draw)
         if count is None:
             return np.arange(length)
         if count > length:
-            return np.minimum(np.arange(count), length - 1)
+            return np.minimum(np.arange(count if self.repeat_last else length), length - 1)
         if self.sampling == "random":
             return _distinct(length, count, draw)
         largest = (length - 1) // (count - 1) if count > 1 else 1

@@ -2,60 +2,37 @@
 
 The folder holds `humanact12poses.pkl` (a dict of the lists `poses` [T,72] axis-angle, `joints3D` [T,24,3] metres, `y`
 labels) and, for other classes than the published ones, `actions.json` (`{"0": "walk", ...}`). Camera convention:
-x right, y down, z away, 20 frames per second.
+x right, y down, z away, 20 frames per second. A `clips.csv` beside it (columns `index` and `source_clip` or `group`)
+names the recording that each clip comes from: a split keeps windows of one recording together.
 """
 
-import hashlib
+import csv
 import json
-import logging
-import os
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
-from components.body.pose_format import encode_rotations
 from components.errors import InputError
-from components.files.atomic import staging_folder, write_json
 from components.files.safe_pickle import load_pickle
-
-log = logging.getLogger(__name__)
+from datamodules.actor.clips import (
+    ClipPlan,
+    MotionClips,
+    cache_folder,
+    check_skipped,
+    open_clips,
+    pose_fault,
+    store_clips,
+)
 
 PICKLE = "humanact12poses.pkl"
+CLIP_TABLE = "clips.csv"
 FPS = 20
-# Beside the pickle.
-CACHE_FOLDER = ".troupe_cache"
-# Raise it whenever the arrays or their meaning change: caches of other versions are then left alone.
-CACHE_VERSION = 1
 HUMANACT12_ACTIONS: tuple[str, ...] = (
     "warm_up", "walk", "run", "jump", "drink", "lift_dumbbell", "sit", "eat", "turn_steering_wheel", "phone", "boxing",
     "throw",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class MotionClips:
-    """All usable clips of a data set, one after the other in memory-mapped arrays.
-
-    `starts`, `lengths`, `labels`, `sources` are `[N]` int64: first row, frames, class and place in the pickle.
-    `poses` is `[frames, 72]` axis-angle, `joints` `[frames, 24, 3]` metres, `rot6d` `[frames, 24, 6]`, all float32.
-    `skipped` tells of the clips that were left out: `{"sample": place, "reason": text}`.
-    """
-
-    folder: Path
-    starts: np.ndarray
-    lengths: np.ndarray
-    labels: np.ndarray
-    sources: np.ndarray
-    skipped: list[dict[str, Any]]
-    poses: np.ndarray
-    joints: np.ndarray
-    rot6d: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.starts)
 
 
 def action_names(root: str | Path, num_classes: int) -> tuple[str, ...]:
@@ -105,45 +82,55 @@ def open_humanact12(
     Raises:
         InputError: the pickle is missing, truncated, hostile or malformed, or has broken samples and `on_error=raise`.
     """
-    pickle_path = Path(root).expanduser() / PICKLE
+    folder = Path(root).expanduser()
+    pickle_path = folder / PICKLE
     if not pickle_path.is_file():
         raise InputError(
             f"data.root={root} has no '{PICKLE}' (a dict of the lists poses, joints3D and y).\n"
             "Give the folder that holds it with data.root=<folder>; experiment=actor_mix runs on synthetic data"
         )
-    folder = _cache_folder(pickle_path, num_classes, cache_dir)
-    if not (folder / "index.json").is_file():
-        _convert(pickle_path, num_classes, folder)
-    clips = _open(folder)
-    if clips.skipped and on_error == "raise":
+    arrays = cache_folder(pickle_path, [num_classes], cache_dir, "humanact12")
+    if not (arrays / "index.json").is_file():
+        _convert(pickle_path, num_classes, arrays)
+    check_skipped(open_clips(arrays), pickle_path, on_error)
+    clips = open_clips(arrays, action_names=action_names(folder, num_classes), fps=FPS)
+    recordings = read_recordings(folder / CLIP_TABLE)
+    if not recordings:
+        return clips
+    missing = [place for place in clips.sources.tolist() if place not in recordings]
+    if missing:
         raise InputError(
-            f"{pickle_path}: {_listing(clips.skipped)}.\n"
-            "Mend the file, or leave such samples out with data.on_error=skip"
+            f"{folder / CLIP_TABLE} has no row for clip {missing[0]} of {PICKLE} ({len(missing)} missing): it "
+            "belongs to other data.\nMend or remove it"
         )
-    if not len(clips):
-        raise InputError(f"{pickle_path} has no usable sample: {_listing(clips.skipped) or 'its lists are empty'}")
-    if clips.skipped:
-        log.warning("%s: %s; skipped (data.on_error=skip)", pickle_path, _listing(clips.skipped))
-    return clips
+    names = tuple(recordings[place] for place in clips.sources.tolist())
+    return replace(clips, names=names, groups=names)
+
+
+def read_recordings(path: Path) -> dict[int, str]:
+    """Recording by clip number, from a csv with the columns `index` and `group` or `source_clip`; {} without them.
+
+    Raises:
+        InputError: the file cannot be read or a number is none.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            table = csv.DictReader(file)
+            column = next((name for name in ("group", "source_clip") if name in (table.fieldnames or ())), None)
+            if column is None or "index" not in (table.fieldnames or ()):
+                return {}
+            return {int(row["index"]): row[column] or f"clip {row['index']}" for row in table}
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise InputError(f"cannot read {path} ({error}); expected the columns index and source_clip") from error
 
 
 def sample_fault(poses: Any, joints: Any, label: Any, num_classes: int) -> str | None:
     """What is wrong with one sample, None if nothing."""
-    for name, array, shape, text in (
-        ("poses", poses, (72,), "[frames, 72] (24 joints x 3)"),
-        ("joints3D", joints, (24, 3), "[frames, 24, 3]"),
-    ):
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
-            return f"{name} is no array of numbers"
-        if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
-            return f"{name} has shape {list(array.shape)}, expected {text}"
-        finite = np.isfinite(array.reshape(len(array), -1)).all(axis=1) if len(array) else np.ones(0, bool)
-        if not finite.all():
-            return f"{name} has NaN or infinity in {int((~finite).sum())} frame(s), first in frame {finite.argmin()}"
-    if len(poses) != len(joints):
-        return f"poses has {len(poses)} frames, joints3D {len(joints)}"
-    if len(poses) == 0:
-        return "it has no frames"
+    fault = pose_fault(poses, joints)
+    if fault is not None:
+        return fault
     if isinstance(label, np.ndarray) and label.size == 1:
         label = label.item()
     if isinstance(label, bool) or not isinstance(label, int | np.integer):
@@ -151,22 +138,6 @@ def sample_fault(poses: Any, joints: Any, label: Any, num_classes: int) -> str |
     if not 0 <= label < num_classes:
         return f"its label {label} lies outside 0..{num_classes - 1}"
     return None
-
-
-def _cache_folder(pickle_path: Path, num_classes: int, cache_dir: str | None) -> Path:
-    """Where the arrays of this very file belong."""
-    stat = pickle_path.stat()
-    identity = f"{pickle_path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{num_classes}|{CACHE_VERSION}"
-    name = hashlib.sha256(identity.encode()).hexdigest()[:16]
-    beside = pickle_path.parent / CACHE_FOLDER / name
-    if (beside / "index.json").is_file() or cache_dir is None or _writable(pickle_path.parent):
-        return beside
-    return Path(cache_dir).expanduser() / f"humanact12-{name}"
-
-
-def _writable(folder: Path) -> bool:
-    # The mode is asked too: for an administrator `access` says yes to folders that are meant to stay as they are.
-    return bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK)
 
 
 def _read_lists(path: Path) -> tuple[list[Any], list[Any], list[Any]]:
@@ -187,58 +158,10 @@ def _read_lists(path: Path) -> tuple[list[Any], list[Any], list[Any]]:
 
 
 def _convert(pickle_path: Path, num_classes: int, folder: Path) -> None:
-    """Write the arrays beside their place and rename; whoever comes second leaves the first one's."""
+    """Write the arrays of the sound samples."""
     poses, joints, labels = _read_lists(pickle_path)
     faults = [sample_fault(*sample, num_classes) for sample in zip(poses, joints, labels)]
     kept = [place for place, fault in enumerate(faults) if fault is None]
-    lengths = [len(poses[place]) for place in kept]
-    index = {
-        "source": str(pickle_path),
-        "clips": [
-            {"sample": place, "label": int(labels[place]), "start": start, "frames": length}
-            for place, length, start in zip(kept, lengths, np.cumsum([0, *lengths]).tolist())
-        ],
-        "skipped": [{"sample": place, "reason": fault} for place, fault in enumerate(faults) if fault is not None],
-    }
-    all_poses = np.concatenate([np.empty((0, 72)), *(poses[place] for place in kept)]).astype(np.float32)
-    all_joints = np.concatenate([np.empty((0, 24, 3)), *(joints[place] for place in kept)]).astype(np.float32)
-    rot6d = encode_rotations(torch.from_numpy(all_poses).view(-1, 24, 3), "rot6d").numpy()
-    try:
-        with staging_folder(folder) as staging:
-            for name, array in (("poses", all_poses), ("joints", all_joints), ("rot6d", rot6d)):
-                np.save(staging / f"{name}.npy", array, allow_pickle=False)
-            write_json(staging / "index.json", index)
-            try:
-                os.rename(staging, folder)
-            except OSError:
-                if not (folder / "index.json").is_file():
-                    raise
-    except OSError as error:
-        raise InputError(
-            f"cannot write the converted data to {folder}: {error.strerror or error}.\n"
-            "Choose another place with data.cache_dir=<folder> or free some space"
-        ) from error
-    log.info("converted %s: %d clips, %d frames -> %s", pickle_path, len(kept), len(all_poses), folder)
-
-
-def _open(folder: Path) -> MotionClips:
-    try:
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        arrays = {
-            name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r" if index["clips"] else None))
-            for name in ("poses", "joints", "rot6d")
-        }
-        columns = {
-            key: np.array([clip[key] for clip in index["clips"]], dtype=np.int64)
-            for key in ("start", "frames", "label", "sample")
-        }
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"the converted data in {folder} are damaged ({error}); delete that folder") from error
-    return MotionClips(
-        folder, columns["start"], columns["frames"], columns["label"], columns["sample"], index["skipped"], **arrays
-    )
-
-
-def _listing(skipped: list[dict[str, Any]]) -> str:
-    shown = "; ".join(f"sample {entry['sample']}: {entry['reason']}" for entry in skipped[:3])
-    return shown + (f" (and {len(skipped) - 3} more)" if len(skipped) > 3 else "")
+    plan = [ClipPlan(place, int(labels[place]), len(poses[place])) for place in kept]
+    skipped = [{"sample": place, "reason": fault} for place, fault in enumerate(faults) if fault is not None]
+    store_clips(folder, pickle_path, plan, ((poses[place], joints[place]) for place in kept), 24, skipped)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from components.body.skeleton import LEG_JOINTS, SMPL_JOINTS
 from components.errors import InputError
-from datamodules.actor.humanact12 import MotionClips
+from datamodules.actor.clips import MotionClips
 
 MASK_TABLE = Path(__file__).with_name("mask_table.yaml")
 MaskSource = Literal["auto", "table", "data"]

@@ -101,7 +101,8 @@ def test_facts(folder):
     assert json.loads(json.dumps(facts)) == facts
     assert facts["action_names"] == ["walk", "drink", "flap"]
     assert facts["clips_per_class"] == {"walk": 3, "drink": 2, "flap": 3}
-    assert facts["splits"] == {"train": 5, "val": 3, "test": 3, "held_out": True}
+    kind = "0.3 of each class's clips, seed 0"
+    assert facts["splits"] == {"train": 5, "val": 3, "test": 3, "held_out": True, "kind": kind}
     assert facts["frames"] == sum(len(poses) for poses in samples()["poses"])
     assert facts["fps"] == 20
     assert not facts["synthetic"]
@@ -127,6 +128,35 @@ def test_class_with_one_clip_trains_and_is_named(tmp_path, caplog):
     assert f"fewer than two clips ({data.action_names[1]}: 1)" in warning
     (batch,) = epoch(data)
     assert sorted(set(batch["action"].tolist())) == [0, 1, 2]
+
+
+def test_masked_padding(folder):
+    lengths = np.array([len(poses) for poses in samples()["poses"]])
+    (batch,) = module(folder, num_frames=25, batch_size=8, mask_padding=True).val_dataloader()
+    assert batch["lengths"].tolist() == np.minimum(lengths, 25).tolist()
+    assert batch["mask"].sum(1).tolist() == batch["lengths"].tolist()
+    (published,) = module(folder, num_frames=25, batch_size=8).val_dataloader()
+    assert published["mask"].all()
+    shared = batch["mask"][:, None, None, :].expand_as(batch["motion"])
+    assert torch.equal(batch["motion"][shared], published["motion"][shared])
+
+
+@pytest.mark.parametrize("sampling", ["conseq", "random_conseq", "random"])
+@pytest.mark.parametrize("options", [{"num_frames": 1}, {"num_frames": -1}, {"num_frames": -2, "min_len": 4},
+                                     {"num_frames": -2, "min_len": 25, "max_len": 28}])  # fmt: skip
+def test_every_number_of_frames(folder, sampling, options):
+    for masked in (False, True):
+        data = module(folder, sampling=sampling, mask_padding=masked, batch_size=8, **options)
+        for batch in [*epoch(data), *data.val_dataloader()]:
+            assert batch["motion"].shape[-1] == batch["mask"].shape[1] == batch["lengths"].max()
+            assert batch["mask"].sum(1).tolist() == batch["lengths"].tolist()
+
+
+def test_too_short_clips_do_not_train(folder):
+    lengths = np.array([len(poses) for poses in samples()["poses"]])
+    data = module(folder, num_frames=40, min_share=0.6)
+    assert len(data.train_set) == (lengths >= 24).sum() < 8
+    assert len(data.val_set) == 8
 
 
 def write_toy(folder, clips_per_action, seed=0):
@@ -212,6 +242,8 @@ def test_unwritable_synthetic_folder(tmp_path):
     [
         ({"val_fraction": 1.0}, "val_fraction"), ({"batch_size": 0}, "batch_size"), ({"num_classes": 4}, "num_classes"),
         ({"on_error": "ignore"}, "on_error"), ({"num_frames": 0}, "num_frames"), ({"num_workers": -1}, "num_workers"),
+        ({"split_file": "absent.csv"}, "split_file"), ({"split_file": "a.csv", "val_fraction": 0.1}, "split_file"),
+        ({"min_share": 2.0}, "min_share"), ({"min_share": 1.0, "num_frames": 99}, "min_share"),
         ({"mix": partial(MixingCollate, pairs=[["walk", "swim"]])}, "mix.pairs"),
     ],
 )  # fmt: skip

@@ -1,13 +1,11 @@
-"""Items of the dataset and the held-out split."""
+"""Items of the dataset."""
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from components.body.pose_format import PoseFormat, motion_features
-from datamodules.actor.datasets import MotionDataset, split_clips
+from datamodules.actor.datasets import MotionDataset
 from datamodules.actor.frames import FrameSampling
 from datamodules.actor.humanact12 import open_humanact12
 from datamodules.samplers import Draw
@@ -48,29 +46,3 @@ def test_translation_starts_at_zero(clips):
     item = MotionDataset(clips, np.arange(8), PoseFormat(), FrameSampling(5))[Draw(3, 2)]
     assert item["motion"][-1, :, 0].abs().max() == 0
     assert item["motion"][-1, 3:].abs().max() == 0
-
-
-labels = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(np.array)
-
-
-@given(labels, st.floats(0.01, 0.9), st.integers(0, 5))
-def test_split_is_a_partition_per_class(labels, fraction, seed):
-    train, val = split_clips(labels, fraction, seed)
-    assert sorted([*train, *val]) == list(range(len(labels)))
-    for label in np.unique(labels):
-        count, held_out = int((labels == label).sum()), int((labels[val] == label).sum())
-        assert held_out < count
-        assert count == 1 or held_out >= 1
-        assert abs(held_out - fraction * count) <= 1
-    again = split_clips(labels, fraction, seed)
-    np.testing.assert_array_equal(train, again[0])
-
-
-def test_published_split_trains_on_everything():
-    train, val = split_clips(np.array([0, 1, 1]), 0.0, 0)
-    assert train.tolist() == val.tolist() == [0, 1, 2]
-
-
-def test_other_seeds_hold_out_other_clips():
-    labels = np.repeat(np.arange(3), 20)
-    assert split_clips(labels, 0.2, 0)[1].tolist() != split_clips(labels, 0.2, 1)[1].tolist()
