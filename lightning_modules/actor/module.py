@@ -66,7 +66,8 @@ class ActorModule(LightningModule):
 
     def forward(self, batch: MotionBatch, noise: Tensor | None = None) -> CVAEOutput:
         """Encode and decode a batch; `noise` `[B, D]` replaces the random draw."""
-        return self.net(batch["motion"], batch["mask"], batch["action"], batch["second_action"], noise)
+        alpha = batch["mix_alpha"] if self.net.sizes.alpha_embedding else None
+        return self.net(batch["motion"], batch["mask"], batch["action"], batch["second_action"], noise, alpha)
 
     def compute_loss(self, batch: MotionBatch, noise: Tensor | None = None) -> dict[str, Tensor]:
         """The loss terms of a batch by name, unweighted, and their weighted sum `loss`."""

@@ -22,6 +22,7 @@ class NetworkSizes:
         dropout: probability, in [0, 1).
         activation: of the feed-forward blocks.
         conditioning: `single` reads one action (table width D); `pair` reads two (two halves of width D/2 each).
+        alpha_embedding: the share of the first motion in a mixture is a condition too (transformer only).
 
     Raises:
         InputError: a size out of range, or sizes that do not fit each other.
@@ -38,6 +39,7 @@ class NetworkSizes:
     dropout: float = 0.1
     activation: Literal["gelu", "relu"] = "gelu"
     conditioning: Literal["single", "pair"] = "single"
+    alpha_embedding: bool = False
 
     def __post_init__(self) -> None:
         for key in ("num_joints", "num_feats", "num_classes", "latent_dim", "ff_size", "num_layers", "num_heads"):

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightning_modules.actor.networks.actions import ActionEmbedding, AddedAction
+from lightning_modules.actor.networks.alpha import AlphaFilm
 from lightning_modules.actor.networks.attention import CrossAttention, SelfAttention, SingleTokenAttention
 from lightning_modules.actor.networks.dropout import Dropout
 from lightning_modules.actor.networks.linear import Linear
@@ -66,8 +67,8 @@ class DecoderLayer(nn.Module):
         self.dropout = Dropout(sizes.dropout)
 
     def forward(self, x: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:
-        """Frames `[B, T, D]` and memory `[B, M, D]` to `[B, T, D]`."""
-        x = self.attention_norm(x + self.dropout(self.attention(x, mask)))
+        """Frames `[B, T, D]`, or `[1, T, D]` where all motions share them, and memory `[B, M, D]` to `[B, T, D]`."""
+        x = self.attention_norm(x + self.dropout(self.attention(x, mask))).expand(len(memory), -1, -1)
         received = self.memory_attention(x, memory)
         if self.training:
             received = received.expand_as(x)  # each frame drops elements of its own
@@ -88,20 +89,26 @@ class TransformerEncoder(nn.Module):
         self.pose_embedding = Linear(sizes.pose_size, sizes.latent_dim)
         self.position = PositionalEncoding(sizes.latent_dim, sizes.dropout)
         self.layers = nn.ModuleList(EncoderLayer(sizes) for _ in range(sizes.num_layers))
+        self.alpha_film = AlphaFilm(sizes) if sizes.alpha_embedding else None
 
-    def forward(self, motion: Tensor, mask: Tensor, action: Tensor, second_action: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, motion: Tensor, mask: Tensor, action: Tensor, second_action: Tensor, alpha: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Encode.
 
         Args:
             motion: `[B, J, F, T]`.
             mask: bool `[B, T]`, True = real frame.
             action, second_action: `[B]` int64 or soft labels `[B, C]`; the second is read with pair conditioning only.
+            alpha: `[B]` share of the first motion, with `sizes.alpha_embedding`.
 
         Returns:
             mu and logvar, `[B, D]` each.
         """
         frames = self.pose_embedding(motion.permute(0, 3, 1, 2).flatten(2))
         tokens = torch.stack([self.mu_token(action, second_action), self.logvar_token(action, second_action)], dim=1)
+        if self.alpha_film is not None and alpha is not None:
+            tokens = self.alpha_film(tokens, alpha)
         x = self.position(torch.cat([tokens.to(frames.dtype), frames], dim=1))
         token_mask = torch.cat([mask.new_ones(len(mask), 2), mask], dim=1)
         for layer in self.layers[:-1]:
@@ -147,22 +154,30 @@ class TransformerDecoder(nn.Module):
         tokens = self.action_bias.num_tokens
         self.layers = nn.ModuleList(DecoderLayer(sizes, tokens) for _ in range(sizes.num_layers))
         self.pose_head = Linear(sizes.latent_dim, sizes.pose_size)
+        self.alpha_film = AlphaFilm(sizes) if sizes.alpha_embedding else None
 
-    def forward(self, z: Tensor, mask: Tensor, action: Tensor, second_action: Tensor) -> Tensor:
+    def forward(
+        self, z: Tensor, mask: Tensor, action: Tensor, second_action: Tensor, alpha: Tensor | None = None
+    ) -> Tensor:
         """Decode.
 
         Args:
             z: `[B, D]`.
             mask: bool `[B, T]`, True = frame wanted; at least one per motion.
-            action, second_action: as for the encoder.
+            action, second_action, alpha: as for the encoder.
 
         Returns:
             Motion `[B, J, F, T]`, zero where the mask is False.
         """
         memory = self.action_bias.memory(z, action, second_action)
-        x = self.position(z.new_zeros(*mask.shape, z.shape[-1]), mask)
+        if self.alpha_film is not None and alpha is not None:
+            memory = self.alpha_film(memory, alpha)
+        # Without a mask and without dropout the first self-attention has one result for all motions: one row will do.
+        shared = not self.training and _all_real(mask)
+        asked = mask[:1] if shared else mask
+        x = self.position(z.new_zeros(*asked.shape, z.shape[-1]), asked)
         for layer in self.layers:
-            x = layer(x, memory, mask)
+            x = layer(x, memory, None if shared else mask)
         return unflatten_poses(self.pose_head(x), mask, self.pose_shape)
 
 
