@@ -74,6 +74,19 @@ def test_generation_is_repeatable_sample_major_and_respects_durations() -> None:
     assert not torch.equal(motions.motion, generate(generator=torch.Generator().manual_seed(8)).motion)
 
 
+def test_many_motions_are_decoded_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    net = tiny(conditioning="pair")
+    z, labels, lengths = torch.randn(7, 16), torch.arange(7) % 6, torch.tensor([3, 8, 5, 8, 2, 8, 8])
+    whole = generation.decode(net, z, lengths, labels, labels)
+    seen: list[int] = []
+    net.decoder.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    monkeypatch.setattr(generation, "ROWS_AT_ONCE", 3)
+    parts = generation.decode(net, z, lengths, labels, labels)
+    assert seen == [3, 3, 1]
+    torch.testing.assert_close(parts.motion, whole.motion, rtol=1e-5, atol=1e-6)
+
+
 def test_bad_durations_are_explained() -> None:
     with pytest.raises(InputError, match="durations has shape"):
         generation.lay_out([ActionPair(0, 0)], [3, 4], 1)
