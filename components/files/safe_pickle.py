@@ -5,11 +5,14 @@ unpickling code runs: arrays and dtypes are rebuilt here from checked shapes and
 numpy take file content for memory addresses.
 """
 
+import io
 import math
 import pickle
 import re
+import zlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,13 @@ _SPARSE_CLASS = re.compile(r"(csc|csr|coo)_(?:matrix|array)")
 _MAX_DEPTH = 64
 
 
+# Compressed joblib files, by their first bytes: the window size that tells zlib what it reads.
+_COMPRESSED = {b"\x78": zlib.MAX_WBITS, b"\x1f\x8b": 16 + zlib.MAX_WBITS}
+_OTHER_COMPRESSION = {b"BZ": "bz2", b"\xfd7zXZ": "xz", b"\x5d\x00": "lzma", b"\x04\x22\x4d\x18": "lz4"}
+# More than any motion file; what unpacks to more is no such file.
+_MAX_UNPACKED = 1 << 31
+
+
 def load_pickle(path: str | Path) -> Any:
     """Read a pickle of numpy arrays and plain containers; files of Python 2 included (text read as latin-1).
 
@@ -32,9 +42,43 @@ def load_pickle(path: str | Path) -> Any:
         InputError: the file is missing, truncated, no pickle, or names anything that is not admitted.
     """
     path = Path(path)
+    with _explained(path), path.open("rb") as file:
+        return _plain(_AdmittingUnpickler(file).load(), {})
+
+
+def load_joblib(path: str | Path) -> Any:
+    """Read what `joblib.dump` wrote: a pickle with the bytes of arrays between its opcodes, plain or with zlib or gzip.
+
+    Admits what `load_pickle` admits. The file is read whole.
+
+    Raises:
+        InputError: as `load_pickle`, or the file is compressed in another way.
+    """
+    path = Path(path)
+    with _explained(path):
+        return _plain(_JoblibUnpickler(io.BytesIO(_unpacked(path))).load(), {})
+
+
+def _unpacked(path: Path) -> bytes:
+    content = path.read_bytes()
+    for magic, name in _OTHER_COMPRESSION.items():
+        if content.startswith(magic):
+            raise InputError(f"compressed with {name}; only zlib and gzip are read. Write it anew with those")
+    window = next((bits for magic, bits in _COMPRESSED.items() if content.startswith(magic)), None)
+    if window is None:
+        return content
+    machine = zlib.decompressobj(window)
+    unpacked = machine.decompress(content, _MAX_UNPACKED)
+    if machine.unconsumed_tail or not machine.eof:
+        raise EOFError("its compressed content ends too early, or unpacks to more than 2 GiB")
+    return unpacked
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turns whatever a damaged or hostile file causes into an `InputError` that names the file."""
     try:
-        with path.open("rb") as file:
-            return _plain(_AdmittingUnpickler(file).load(), {})
+        yield
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist (expected a pickle file)") from error
     except OSError as error:
@@ -45,7 +89,7 @@ def load_pickle(path: str | Path) -> Any:
             "Only numpy arrays and plain containers are admitted: the file is hostile or not what it should be, "
             "get it from its publisher again"
         ) from error
-    except (EOFError, pickle.UnpicklingError, ValueError, TypeError, AttributeError, LookupError) as error:
+    except (EOFError, pickle.UnpicklingError, ValueError, TypeError, AttributeError, LookupError, zlib.error) as error:
         if isinstance(error, InputError):
             raise InputError(f"{path}: {error}") from error
         raise InputError(f"{path} is truncated or not a pickle ({error}); download or copy it again") from error
@@ -281,6 +325,39 @@ class _AdmittingUnpickler(pickle.Unpickler):
         if module.split(".")[0] == "chumpy" and name.isidentifier():
             return ChumpyVariable
         raise _RefusedError(f"it names '{module}.{name}'")
+
+
+class _InlineArray(_Array):
+    """joblib's `NumpyArrayWrapper`: the bytes of the array follow the opcode that sets its state."""
+
+    stream: io.BytesIO
+
+    def __setstate__(self, state: Any) -> None:
+        if not isinstance(state, dict) or not isinstance(state.get("subclass"), _Marker):
+            raise _RefusedError("an array of an unknown class")
+        shape, dtype = state["shape"], state["dtype"]
+        if not isinstance(dtype, _Dtype) or dtype.value.hasobject:
+            raise _RefusedError("an array of objects")
+        # Written since joblib 1.2: one byte that says how many follow before the array.
+        if state.get("numpy_array_alignment_bytes") is not None:
+            self.stream.read(self.stream.read(1)[0])
+        if not isinstance(shape, tuple) or not all(isinstance(size, int) and size >= 0 for size in shape):
+            raise ValueError(f"impossible array shape {shape}")
+        content = self.stream.read(math.prod(shape) * dtype.value.itemsize)
+        self.value = _build_array(shape, dtype, state["order"] == "F", content)
+
+
+class _JoblibUnpickler(_AdmittingUnpickler):
+    """Reads from memory: such a stream cannot be peeked into, so the unpickler never reads ahead into an array."""
+
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__(stream)
+        self._inline = type("_InlineArray", (_InlineArray,), {"stream": stream})
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("joblib.numpy_pickle", "NumpyArrayWrapper"):
+            return self._inline
+        return super().find_class(module, name)
 
 
 def _plain(value: Any, done: dict[int, tuple[Any, Any]], depth: int = 0) -> Any:

@@ -5,10 +5,10 @@ Configuration, weights and tolerances come from the cases; `TROUPE_GOLDEN` selec
 
 import pytest
 
-from tests.golden import actor_data, actor_metrics, actor_model, actor_recognition
+from tests.golden import actor_architectures, actor_data, actor_datasets, actor_metrics, actor_model, actor_recognition
 from tests.golden.harness import case_names, load_case
 
-PARTS = (actor_data, actor_metrics, actor_model, actor_recognition)
+PARTS = (actor_architectures, actor_data, actor_datasets, actor_metrics, actor_model, actor_recognition)
 HANDLERS = {name: handler for part in PARTS for name, handler in part.HANDLERS.items()}
 # Cases that must exist; where the folder is absent they are skipped by name rather than vanish.
 CASES = sorted(set(case_names("actor")) | set(HANDLERS))

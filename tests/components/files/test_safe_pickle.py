@@ -9,7 +9,9 @@ import sys
 import types
 from collections import OrderedDict
 from pathlib import Path
+from typing import ClassVar
 
+import joblib
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from components.errors import InputError
-from components.files.safe_pickle import ChumpyVariable, load_pickle
+from components.files.safe_pickle import ChumpyVariable, load_joblib, load_pickle
 
 
 def write(path: Path, content: object, protocol: int = 4) -> Path:
@@ -240,3 +242,71 @@ def test_damaged_bytes_never_escape(tmp_path_factory, position, byte):
     path.write_bytes(bytes(whole))
     with contextlib.suppress(InputError):
         load_pickle(path)
+
+
+class TestJoblib:
+    """Files of `joblib.dump`: a pickle with the bytes of the arrays between its opcodes."""
+
+    CONTENT: ClassVar = {
+        1: {"pose": np.arange(12, dtype=np.float32).reshape(4, 3), "ids": np.arange(4)},
+        "fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        "big": np.arange(3, dtype=">i4"), "empty": np.empty((0, 3)), "none": None, "text": ["a", 2.5],
+        "scalar": np.float64(2.0), "shared": [np.ones(2)] * 2,
+    }  # fmt: skip
+
+    @pytest.mark.parametrize("compress", [0, 3, ("gzip", 1)])
+    @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+    def test_content_comes_back(self, tmp_path, compress, protocol):
+        joblib.dump(self.CONTENT, tmp_path / "x.pkl", compress=compress, protocol=protocol)
+        content = load_joblib(tmp_path / "x.pkl")
+        assert set(content) == set(self.CONTENT)
+        for key in ("fortran", "big", "empty"):
+            np.testing.assert_array_equal(content[key], self.CONTENT[key])
+        np.testing.assert_array_equal(content[1]["pose"], self.CONTENT[1]["pose"])
+        np.testing.assert_array_equal(content[1]["ids"], np.arange(4))
+        assert content["text"] == ["a", 2.5]
+        assert content["scalar"] == 2.0
+        assert content["shared"][1].tolist() == [1, 1]
+
+    def test_files_of_old_versions_have_no_padding(self, tmp_path, monkeypatch):
+        wrapper = joblib.numpy_pickle.NumpyArrayWrapper
+        monkeypatch.setattr(wrapper, "safe_get_numpy_array_alignment_bytes", lambda _: None)
+        monkeypatch.setattr(joblib.numpy_pickle, "NUMPY_ARRAY_ALIGNMENT_BYTES", None)
+        original = wrapper.__init__
+
+        def without(self, *args, **kwargs):
+            original(self, *args, **kwargs)
+            del self.numpy_array_alignment_bytes
+
+        monkeypatch.setattr(wrapper, "__init__", without)
+        joblib.dump(self.CONTENT, tmp_path / "x.pkl")
+        np.testing.assert_array_equal(load_joblib(tmp_path / "x.pkl")[1]["pose"], self.CONTENT[1]["pose"])
+
+    @pytest.mark.parametrize("compress", [0, 3])
+    def test_truncated(self, tmp_path, compress):
+        path = tmp_path / "x.pkl"
+        joblib.dump({"pose": np.random.default_rng(0).normal(size=(50, 3))}, path, compress=compress)
+        whole = path.read_bytes()
+        for kept in (0, 10, 150, len(whole) // 2, len(whole) - 1):
+            path.write_bytes(whole[:kept])
+            with pytest.raises(InputError, match="truncated"):
+                load_joblib(path)
+
+    def test_refused(self, tmp_path):
+        path = tmp_path / "x.pkl"
+        joblib.dump({"pose": np.ones(3), "code": Hostile("exit 3")}, path)
+        with pytest.raises(InputError, match="refused"):
+            load_joblib(path)
+        joblib.dump({"names": np.array(["a", None], dtype=object)}, path)
+        with pytest.raises(InputError, match="array of objects"):
+            load_joblib(path)
+        joblib.dump({"pose": np.ones(3)}, path, compress=("xz", 1))
+        with pytest.raises(InputError, match="compressed with xz"):
+            load_joblib(path)
+        with pytest.raises(InputError, match="does not exist"):
+            load_joblib(tmp_path / "absent.pkl")
+
+    def test_a_file_of_joblib_is_no_plain_pickle(self, tmp_path):
+        joblib.dump({"pose": np.ones(3)}, tmp_path / "x.pkl")
+        with pytest.raises(InputError, match="NumpyArrayWrapper"):
+            load_pickle(tmp_path / "x.pkl")

@@ -1,0 +1,19 @@
+"""What NTU13 and UESTC share: poses and joints estimated from video by VIBE, of which ACTOR keeps 18 joints."""
+
+import numpy as np
+
+from datamodules.actor.clips import pose_fault
+
+VIBE_JOINTS = 49
+# The joints of Action2Motion among the 49 of VIBE (first 25: OpenPose), the root (8) moved to the front.
+A2M_JOINTS: tuple[int, ...] = (8, 1, 2, 3, 4, 5, 6, 7, 0, 9, 10, 11, 12, 13, 14, 21, 24, 38)
+
+
+def vibe_fault(poses: object, joints: object) -> str | None:
+    """What is wrong with the arrays of one motion (poses `[T, 72]`, joints `[T, 49, 3]`), None if nothing."""
+    return pose_fault(poses, joints, VIBE_JOINTS)
+
+
+def select_joints(joints: np.ndarray) -> np.ndarray:
+    """`[T, 49, 3]` to the 18 joints `[T, 18, 3]`, root first."""
+    return joints[:, A2M_JOINTS]
