@@ -10,10 +10,7 @@ one process; the best round counts. Memory is measured in a process for each.
 """
 
 import argparse
-import contextlib
 import json
-import re
-import resource
 import subprocess
 import sys
 import time
@@ -23,6 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from benchmarks.memory import forget_peak, peak_memory
 from lightning_modules.actor.generation import decode
 from lightning_modules.actor.networks.cvae import ActorCVAE
 from lightning_modules.actor.networks.transformer import TransformerDecoder, TransformerEncoder
@@ -101,20 +99,6 @@ def round_times(generators: dict[str, Generate], data: list[tuple[Tensor, Tensor
             generate(z, action)
             seconds[name] += time.perf_counter() - start
     return seconds
-
-
-def peak_memory() -> float:
-    """Most resident memory of this process, MB, since its start or the last `forget_peak`."""
-    status = Path("/proc/self/status")
-    if status.is_file():  # `ru_maxrss` would begin with the peak of the process that started this one
-        return int(re.search(r"VmHWM:\s*(\d+)", status.read_text())[1]) / 1024  # type: ignore[index]
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def forget_peak() -> None:
-    """Let the peak start again from the memory in use now, where the system can do that (Linux)."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
 
 
 def measure_memory(side: str, options: argparse.Namespace) -> dict[str, float]:

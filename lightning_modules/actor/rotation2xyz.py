@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint as recompute_backward
 
 from components.body.loader import EXTRA_JOINTS, EXTRA_VERTICES, load_body
 from components.body.model import BodyModel
@@ -73,6 +74,9 @@ class Rotation2XYZ(nn.Module):
         compact: with `vertices`, give at most 96 combinations of them with the same mean squared distances between any
             two motions (see `distance_factor`): equal losses without computing a vertex. Where the body has pose blend
             shapes or a shape is given, all vertices are computed after all.
+        checkpoint: compute the points again in the backward pass instead of keeping what led to them: less memory, more
+            time. Worth it for bodies with pose blend shapes, whose steps take several times the memory of the points.
+        chunk_frames: with `checkpoint`, so many frames (of all motions together) at a time; bounds that memory.
         source: the user's SMPL `.npz` or `.pkl`; None = the packaged body.
         body: a body already loaded, instead of `source`.
 
@@ -96,12 +100,17 @@ class Rotation2XYZ(nn.Module):
         vertstrans: bool = False,
         vertex_count: int | None = None,
         compact: bool = False,
+        checkpoint: bool = False,
+        chunk_frames: int = 256,
         source: str | None = None,
         body: BodyModel | None = None,
     ) -> None:
         super().__init__()
         if jointstype not in get_args(JointsType):
             raise InputError(f"model.body.jointstype='{jointstype}' is not one of {', '.join(get_args(JointsType))}")
+        if chunk_frames < 1:
+            raise InputError(f"model.body.chunk_frames={chunk_frames} must be at least 1")
+        self.checkpoint, self.chunk_frames = checkpoint, chunk_frames
         self.pose_format = PoseFormat(pose_rep, translation, glob, tuple(glob_rot))
         self.jointstype = jointstype
         self.vertstrans = vertstrans
@@ -174,7 +183,8 @@ class Rotation2XYZ(nn.Module):
             rotations = decode_rotations(frames, self.pose_format.pose_rep).flatten(0, 1)
             if not self.pose_format.glob:
                 rotations = torch.cat([self.global_rotation.expand(len(rotations), 1, 3, 3), rotations], dim=1)
-            points = self._points(rotations, betas).unflatten(0, frames.shape[:2])  # batch frames points 3
+            points = self._chunks(rotations, betas) if self.checkpoint else self._points(rotations, betas)
+            points = points.unflatten(0, frames.shape[:2])  # batch frames points 3
             points = points * mask[:, :, None, None]
             if self.vertstrans and shift is not None:
                 shift = shift.unsqueeze(2)
@@ -183,6 +193,19 @@ class Rotation2XYZ(nn.Module):
                     shift = shift * self.vertex_factor[3::4].sum(dim=0).unsqueeze(1)
                 points = points + shift
             return points.permute(0, 2, 3, 1)
+
+    def _chunks(self, rotations: Tensor, betas: Tensor | None) -> Tensor:
+        """`_points`, a chunk of frames at a time; the backward pass computes each chunk again."""
+        parts = []
+        for first in range(0, max(len(rotations), 1), self.chunk_frames):
+            rows = slice(first, first + self.chunk_frames)
+            own = betas[rows] if betas is not None and betas.dim() == 2 and len(betas) > 1 else betas
+            # Nothing here draws random numbers.
+            points = recompute_backward(
+                self._points, rotations[rows], own, use_reentrant=False, preserve_rng_state=False
+            )
+            parts.append(points)
+        return torch.cat(parts)
 
     def _points(self, rotations: Tensor, betas: Tensor | None) -> Tensor:
         """`[N, 24, 3, 3]` to the points of the joint set, `[N, P, 3]`."""

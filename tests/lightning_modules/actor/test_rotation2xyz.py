@@ -109,6 +109,45 @@ def test_a_body_with_pose_blend_shapes_is_skinned_in_full(body: BodyModel) -> No
     assert layer(motion, mask, betas=torch.zeros(10)).shape[1] == body.num_vertices
 
 
+@pytest.mark.parametrize("jointstype", ["vertices", "smpl"])
+def test_recomputed_points_have_the_same_values_and_gradients(body: BodyModel, jointstype: str) -> None:
+    torch.manual_seed(6)
+    arrays = (body.v_template, body.shapedirs, body.J_regressor, body.lbs_weights, body.faces)
+    shaped = BodyModel(*arrays, posedirs=1e-3 * torch.randn(body.num_vertices, 3, 207))
+    mask = torch.arange(4) < torch.tensor([[4], [3]])
+    motion = motion_of(0.5 * torch.randn(2, 4, 24, 3), translation=torch.randn(2, 4, 3)).requires_grad_()
+    for betas in (None, torch.randn(10), torch.randn(8, 10)):
+        results = []
+        for settings in ({}, {"checkpoint": True, "chunk_frames": 3}):
+            layer = Rotation2XYZ(vertstrans=True, jointstype=jointstype, body=shaped, **settings)  # type: ignore[arg-type]
+            points = layer(motion, mask, betas)
+            results.append((points, *torch.autograd.grad(points.square().mean(), motion)))
+        for plain, again in zip(*results):
+            torch.testing.assert_close(again, plain, rtol=1e-5, atol=1e-5)
+
+
+def test_checkpointing_keeps_less_for_the_backward_pass(body: BodyModel) -> None:
+    torch.manual_seed(7)
+    arrays = (body.v_template, body.shapedirs, body.J_regressor, body.lbs_weights, body.faces)
+    shaped = BodyModel(*arrays, posedirs=1e-3 * torch.randn(body.num_vertices, 3, 207))
+    motion, mask = motion_of(torch.randn(1, 4, 24, 3)).requires_grad_(), torch.ones(1, 4, dtype=torch.bool)
+
+    def kept_bytes(layer: Rotation2XYZ) -> int:
+        sizes: dict[int, int] = {}
+
+        def note(tensor: torch.Tensor) -> torch.Tensor:
+            sizes[tensor.data_ptr()] = tensor.nbytes
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            layer(motion, mask)
+        return sum(sizes.values())
+
+    plain = kept_bytes(Rotation2XYZ(translation=False, body=shaped))
+    recomputed = kept_bytes(Rotation2XYZ(translation=False, checkpoint=True, chunk_frames=2, body=shaped))
+    assert recomputed < plain / 5
+
+
 def test_farthest_points_are_spread_and_unique() -> None:
     points = torch.rand(200, 3, generator=torch.Generator().manual_seed(0))
     taken = farthest_points(points, 20)
@@ -139,6 +178,8 @@ def test_float32_under_autocast(body: BodyModel) -> None:
 def test_bad_settings_are_named(body: BodyModel) -> None:
     with pytest.raises(InputError, match="jointstype"):
         Rotation2XYZ(jointstype="coco", body=body)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="chunk_frames"):
+        Rotation2XYZ(chunk_frames=0, body=body)
     with pytest.raises(InputError, match="vertex_count"):
         Rotation2XYZ(vertex_count=10**6, body=body)
     bare = BodyModel(body.v_template, body.shapedirs, body.J_regressor, body.lbs_weights, body.faces)
