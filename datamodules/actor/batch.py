@@ -1,6 +1,6 @@
 """What a batch of motions is: the only thing that the data side and the model side of ACTOR share."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from torch import Tensor
 
@@ -14,6 +14,8 @@ class MotionItem(TypedDict):
     """Label, 0..num_classes-1."""
     seed: int
     """Seed of this draw; collates that need chance derive it from the seeds of their items."""
+    mix_alpha: NotRequired[float]
+    """Share of the first motion where this is a mixture."""
 
 
 class MotionBatch(TypedDict):

@@ -22,5 +22,5 @@ def collate_motions(items: Sequence[MotionItem]) -> MotionBatch:
         "lengths": lengths,
         "action": action,
         "second_action": action.clone(),
-        "mix_alpha": torch.ones(len(motions)),
+        "mix_alpha": torch.tensor([item.get("mix_alpha", 1.0) for item in items], dtype=torch.float32),
     }

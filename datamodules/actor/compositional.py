@@ -104,8 +104,8 @@ class CompositionalClasses:
         """
         if num_classes - self.num_pairs < 2:
             raise InputError(
-                f"data.num_classes={num_classes} counts the actions of the data and data.mix.num_pairs={self.num_pairs} "
-                "pairs of them;\nset it to their sum (12 actions and 9 pairs: 21)"
+                f"data.num_classes={num_classes} counts the actions of the data and {self.num_pairs} pairs of them "
+                "(data.mix.num_pairs);\nset it to their sum (12 actions and 9 pairs: 21)"
             )
         return num_classes - self.num_pairs
 
@@ -139,9 +139,9 @@ class CompositionalClasses:
         pairs = leg_arm_pairs(leg_motion, kept, self.leg_classes, self.num_pairs)
         if len(pairs) < self.num_pairs:
             raise InputError(
-                f"data.mix.num_pairs={self.num_pairs}, but the data have {len(pairs)} pairs of a leg and an arm action.\n"
-                f"Lower it (and data.num_classes with it), name pairs with data.mix.pairs=[[{names[0]}, {names[-1]}], ...]"
-                " or set data.mix.leg_classes"
+                f"data.mix.num_pairs={self.num_pairs}: the data have {len(pairs)} pairs of a leg and an arm action.\n"
+                "Lower it and data.num_classes with it, set data.mix.leg_classes, or name pairs with "
+                f"data.mix.pairs=[[{names[0]}, {names[-1]}], ...]"
             )
         return pairs
 
@@ -196,8 +196,8 @@ class CompositionalDataset(Dataset):
         members = np.flatnonzero(self.clips.labels == label)
         if not len(members):
             raise InputError(
-                f"data.mix: '{names[label]}' is to be mixed, but a split has no clip of it; choose other data.mix.pairs, "
-                "or another data.val_fraction"
+                f"data.mix: '{names[label]}' is to be mixed, but a split has no clip of it; choose other "
+                "data.mix.pairs, or another data.val_fraction"
             )
         generator = torch.Generator().manual_seed(fold_seed(self.settings.seed, label))
         order = torch.randperm(len(members), generator=generator).numpy()

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
+from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader
 
 from components.body.pose_format import PoseFormat
@@ -18,10 +19,12 @@ from components.files.atomic import staging_folder, write_json
 from components.files.json_files import read_json_object
 from datamodules.actor.clips import CACHE_FOLDER, ClipReader, MotionClips
 from datamodules.actor.collate import collate_motions
+from datamodules.actor.compositional import CompositionalClasses, CompositionalDataset, pair_names
 from datamodules.actor.datasets import MotionDataset
 from datamodules.actor.frames import FrameSampling
 from datamodules.actor.humanact12 import PICKLE, open_humanact12
 from datamodules.actor.masks import leg_motion
+from datamodules.actor.mixing import MixingCollate
 from datamodules.actor.splits import Split, make_split
 from datamodules.loading import epoch_to_load, make_loader
 from datamodules.samplers import EvaluationBatchSampler, ShuffledBatchSampler, rank_info
@@ -42,7 +45,7 @@ class ActorDataModule(LightningDataModule):
             HumanAct12Poses.
         pose_rep, translation, glob, glob_rot: the representation, see `PoseFormat`.
         num_frames, sampling, sampling_step, min_len, max_len: frames of a training sample, see `FrameSampling`.
-        num_classes: labels lie in 0..num_classes-1.
+        num_classes: labels lie in 0..num_classes-1; with compositional classes the pairs are among them.
         val_fraction: share of every class's training clips that is held out; with 0 (published) the split is the data
             set's own, and where it has none all clips train and are evaluated.
         split_seed: seed of the split; a constant of its own, so that runs with other seeds share the split.
@@ -52,7 +55,7 @@ class ActorDataModule(LightningDataModule):
         min_share: training clips need this share of `num_frames` (UESTC: 0.75).
         batch_size: clips of a batch, per process. Training with `sampler` takes the size from there.
         sampler: partial batch sampler (`GroupedBatchSampler`); None gives plain shuffled batches.
-        mix: partial `MixingCollate`; None gives plain batches.
+        mix: partial `MixingCollate`, or `CompositionalClasses`; None gives plain batches.
         num_workers: loader processes.
         seed: seed of order, frames and mixing; each epoch, rank and batch gets its own stream.
         on_error: broken samples: `raise`, or `skip` with a warning.
@@ -81,7 +84,7 @@ class ActorDataModule(LightningDataModule):
         split_seed: int = 0,
         batch_size: int = 20,
         sampler: Callable[..., BatchSampler] | None = None,
-        mix: Callable[..., Any] | None = None,
+        mix: Callable[..., Any] | CompositionalClasses | None = None,
         num_workers: int = 0,
         seed: int = 0,
         on_error: Literal["skip", "raise"] = "raise",
@@ -114,6 +117,8 @@ class ActorDataModule(LightningDataModule):
         self.pose_format = PoseFormat(pose_rep, translation, glob, tuple(glob_rot))
         self.sampling = FrameSampling(num_frames, sampling, sampling_step, min_len, max_len, not mask_padding)
         self.num_classes = num_classes
+        self.compositional = mix if isinstance(mix, CompositionalClasses) else None
+        self.num_single = num_classes if self.compositional is None else self.compositional.num_single(num_classes)
         self.val_fraction, self.split_seed, self.split_file = val_fraction, split_seed, split_file
         self.min_share = min_share
         self.dataset: ClipReader = open_humanact12 if dataset is None else dataset
@@ -139,8 +144,8 @@ class ActorDataModule(LightningDataModule):
         self._announced = True
         if self.is_synthetic:
             log.info("data.root=%s: SYNTHETIC data. Use your own with data.root=<folder with %s>", self.root, PICKLE)
-        counts = np.bincount(self.clips.labels, minlength=self.num_classes).tolist()
-        small = [f"{name}: {count}" for name, count in zip(self.action_names, counts) if count < 2]
+        counts = np.bincount(self.clips.labels, minlength=self.num_single).tolist()
+        small = [f"{name}: {count}" for name, count in zip(self.clips.action_names, counts) if count < 2]
         if small:
             log.warning(
                 "data.root=%s: classes with fewer than two clips (%s). One clip is repeated in training and never "
@@ -156,9 +161,17 @@ class ActorDataModule(LightningDataModule):
     @cached_property
     def clips(self) -> MotionClips:
         """All usable clips; converts the data set if nobody has."""
-        clips = self.dataset(
-            root=self.root, num_classes=self.num_classes, on_error=self.on_error, cache_dir=self.cache_dir
-        )
+        try:
+            clips = self.dataset(
+                root=self.root, num_classes=self.num_single, on_error=self.on_error, cache_dir=self.cache_dir
+            )
+        except InputError as error:
+            if self.compositional is None or not any(word in str(error) for word in ("num_classes", "its label")):
+                raise
+            raise InputError(
+                f"data.num_classes={self.num_classes} counts {self.compositional.num_pairs} pairs "
+                f"(data.mix.num_pairs), which leaves {self.num_single} actions.\nThe data say: {error}"
+            ) from error
         if self.pose_format.pose_rep == "xyz" and clips.num_joints != self.pose_format.num_joints:
             raise InputError(
                 f"data.pose_rep=xyz needs the {self.pose_format.num_joints} SMPL joints, but the positions of this "
@@ -168,8 +181,32 @@ class ActorDataModule(LightningDataModule):
 
     @property
     def action_names(self) -> tuple[str, ...]:
-        """Names by label."""
-        return self.clips.action_names
+        """Names by label; those of pairs, `walk+drink`, come last."""
+        return (*self.clips.action_names, *pair_names(self.clips.action_names, self.pairs))
+
+    @cached_property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Labels of the pairs that are classes of their own."""
+        if self.compositional is None:
+            return []
+        return self.compositional.choose_pairs(self.clips.action_names, self.leg_motion)
+
+    @cached_property
+    def leg_motion(self) -> Tensor:
+        """How much the legs move in training, per single action `[C]`."""
+        return leg_motion(self.clips, self.splits.train, self.num_single)
+
+    @cached_property
+    def mixer(self) -> MixingCollate | None:
+        """What blends two clips; None where nothing is mixed."""
+        if self.mix is None:
+            return None
+        names = self.clips.action_names
+        if self.compositional is not None:
+            return self.compositional.mixer(names, self.pose_format, self.leg_motion)
+        if not callable(self.mix):
+            raise InputError("data.mix has settings and no kind; choose mix=collate, mix=compositional or mix=none")
+        return self.mix(action_names=names, pose_format=self.pose_format, leg_motion=self.leg_motion)
 
     @property
     def fps(self) -> float:
@@ -195,9 +232,15 @@ class ActorDataModule(LightningDataModule):
 
     def facts(self) -> dict[str, Any]:
         """What the data are, in plain containers, for `run.json` and checkpoints."""
-        counts = np.bincount(self.clips.labels, minlength=self.num_classes).tolist()
+        counts = np.bincount(self.clips.labels, minlength=self.num_single).tolist()
         lengths = self.clips.lengths
         split = self.splits
+        mixtures = {}
+        if self.compositional is not None:
+            labels = self._training_set().labels
+            mixtures = {"mixtures_per_class": {
+                name: int((labels == label).sum()) for label, name in enumerate(self.action_names) if "+" in name
+            }}  # fmt: skip
         return {
             "root": str(self.root),
             "synthetic": self.is_synthetic,
@@ -205,7 +248,8 @@ class ActorDataModule(LightningDataModule):
             "num_classes": self.num_classes,
             "fps": self.fps,
             "clips": len(self.clips),
-            "clips_per_class": dict(zip(self.action_names, counts)),
+            "clips_per_class": dict(zip(self.clips.action_names, counts)),
+            **mixtures,
             "frames": int(lengths.sum()),
             "frames_per_clip": {
                 "min": int(lengths.min()),
@@ -224,16 +268,25 @@ class ActorDataModule(LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Build the datasets of both splits."""
-        train, val, test, _ = self.splits
-        self.train_set = MotionDataset(self.clips, train, self.pose_format, self.sampling)
-        self.val_set = MotionDataset(self.clips, val, self.pose_format, self.sampling, centred=True)
-        self.test_set = (
-            self.val_set
-            if test is val
-            else MotionDataset(self.clips, test, self.pose_format, self.sampling, centred=True)
-        )
+        _, val, test, _ = self.splits
+        self.train_set = self._training_set()
+        self.val_set = self._evaluation_set(val)
+        self.test_set = self.val_set if test is val else self._evaluation_set(test)
         if stage in (None, "fit"):
             _ = self.train_collate  # faults of the mixing settings show before training starts
+
+    def _training_set(self) -> MotionDataset | CompositionalDataset:
+        return self._with_pairs(MotionDataset(self.clips, self.splits.train, self.pose_format, self.sampling), True)
+
+    def _evaluation_set(self, indices: np.ndarray) -> MotionDataset | CompositionalDataset:
+        clips = MotionDataset(self.clips, indices, self.pose_format, self.sampling, centred=True)
+        return self._with_pairs(clips, self.compositional is not None and self.compositional.validation)
+
+    def _with_pairs(self, clips: MotionDataset, mixtures: bool) -> MotionDataset | CompositionalDataset:
+        if self.compositional is None or self.mixer is None:
+            return clips
+        names = self.clips.action_names
+        return CompositionalDataset(clips, self.compositional, self.mixer, self.pairs if mixtures else [], names)
 
     def train_dataloader(self) -> DataLoader:
         """Batches of the epoch that comes next; P x K with `sampler`, mixed with `mix`."""
@@ -257,17 +310,14 @@ class ActorDataModule(LightningDataModule):
         """The test clips, in the same way; without a test list of their own the validation clips."""
         return self._evaluation_loader(self.test_set)
 
-    def _evaluation_loader(self, dataset: MotionDataset) -> DataLoader:
+    def _evaluation_loader(self, dataset: MotionDataset | CompositionalDataset) -> DataLoader:
         batches = EvaluationBatchSampler(self._process(), len(dataset), self.batch_size, self.seed)
         return make_loader(dataset, batches, collate_motions, self.num_workers)
 
     @cached_property
     def train_collate(self) -> Callable[..., Any]:
         """Collate of the training batches."""
-        if self.mix is None:
-            return collate_motions
-        motion = leg_motion(self.clips, self.splits.train, self.num_classes)
-        return self.mix(action_names=self.action_names, pose_format=self.pose_format, leg_motion=motion)
+        return collate_motions if self.compositional is not None else self.mixer or collate_motions
 
     def _process(self) -> Any:
         if self.trainer is None:
