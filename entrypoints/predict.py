@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 # Which module performs a task for a run of a system. Each has `Options` (a dataclass) and `perform`.
 TASKS: dict[str, dict[str, str]] = {
     "generate": {"actor": "entrypoints.tasks.generate"},
+    "gallery": {"actor": "entrypoints.tasks.gallery"},
 }
 # Keys of the root config that belong to predict itself.
 _OWN_KEYS = ("run", "paths", "hydra", "task")

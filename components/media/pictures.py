@@ -149,13 +149,16 @@ def image_grid(
     sheet = np.empty((height, width, 3), dtype=np.uint8)
     sheet[:] = paper
     if title:
-        sheet[:head] = draw_text(sheet[:head], title, (0.5, 0.6), _fitting(title, round(1.3 * caption_size), width))
+        sheet[:head] = draw_text(sheet[:head], title, (0.5, 0.6), fitting_size(title, round(1.3 * caption_size), width))
     for index in range(len(films) if captions is not None else 0):
         caption = captions[index] if captions is not None else ""
         y = head + gap + (index // columns) * (cell_height + strip + gap) + cell_height
         x = gap + (index % columns) * (cell_width + gap)
         label = draw_text(
-            sheet[y : y + strip, x : x + cell_width], caption, (0.5, 0.5), _fitting(caption, caption_size, cell_width)
+            sheet[y : y + strip, x : x + cell_width],
+            caption,
+            (0.5, 0.5),
+            fitting_size(caption, caption_size, cell_width),
         )
         sheet[y : y + strip, x : x + cell_width] = label
     result = np.repeat(sheet[None], frames, axis=0)
@@ -194,7 +197,7 @@ def film_strip(frames: Frames, count: int = 8, caption: str | None = None, fps: 
     )
 
 
-def _fitting(text: str, size: int, width: int) -> int:
+def fitting_size(text: str, size: int, width: int) -> int:
     """The largest letter height up to `size` at which the text is no wider than `width`."""
     while size > 7 and ImageFont.load_default(size).getlength(text) > width - 2 * max(2, size // 3):
         size -= 1

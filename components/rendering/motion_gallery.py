@@ -117,7 +117,7 @@ class _Gallery:
         captions = [item.caption for item in members]
         self.captions += captions
         if self.kinds & {"mp4", "gif"}:
-            films = _films(lambda each: each.mesh_film(self.size, self.view, color), standing, self.advance)
+            films = draw_films(lambda each: each.mesh_film(self.size, self.view, color), standing, self.advance)
             row = _in_rows(films, captions)
             if "mp4" in self.kinds:
                 self._mp4(group, row)
@@ -125,7 +125,7 @@ class _Gallery:
                 self._gif(group, row)
             self.meshes += [shrink_film(film, self.factor) for film in films]
         if "stick" in self.kinds:
-            films = _films(lambda each: each.stick_film(self.size, self.view), standing, self.advance)
+            films = draw_films(lambda each: each.stick_film(self.size, self.view), standing, self.advance)
             self._mp4(f"{group}_stick", _in_rows(films, captions))
             self.sticks += [shrink_film(film, self.factor) for film in films]
         if "strip" in self.kinds:
@@ -179,7 +179,7 @@ def _workers() -> int:
     return min(8, usable_cores())
 
 
-def _films(
+def draw_films(
     draw: Callable[[Any], Tensor], shown: Iterable[Any], advance: Callable[[int], None] = lambda frames: None
 ) -> list[Tensor]:
     """Films drawn side by side: many small operations, for which one thread per film beats all threads for one."""
@@ -226,6 +226,6 @@ def write_film_sheet(path: str | Path, items: Sequence[GalleryItem], body: BodyM
         InputError: the file cannot be written.
     """
     shown = [(stand(item.motion, body), looks_of(body, index)) for index, item in enumerate(items)]
-    films = _films(lambda each: each[0].mesh_film(size, color=each[1]), shown)
+    films = draw_films(lambda each: each[0].mesh_film(size, color=each[1]), shown)
     columns, _ = sheet_layout(len(items), len(items), size)
     return write_mp4(path, _sheet(films, columns, [item.caption for item in items]), items[0].motion.fps)

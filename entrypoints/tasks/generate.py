@@ -1,8 +1,7 @@
 """task=generate: motions from action labels, as SMPL parameters, films and pictures."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from components.files.atomic import write_json
 from entrypoints.config_check import Fault
 from entrypoints.tasks.options import choose_device, raise_faults, result_folder
+from entrypoints.tasks.progress import progress
 
 if TYPE_CHECKING:
     from components.body.model import BodyModel
@@ -103,7 +103,7 @@ def perform(run: "LoadedRun", options: Options) -> Path:
         kinds: Any = [kind for kind in options.format_list if kind != "npz"]
         items = [GalleryItem(each.group, each.caption, each.motion) for each in motions]
         if kinds:
-            with _progress("rendering", gallery_frames(items, kinds)) as advance:
+            with progress("rendering", gallery_frames(items, kinds)) as advance:
                 write_gallery(folder, items, body, kinds, options.size, options.view, advance)
     log.info("%d motions of %d requests", len(motions), len({each.group for each in motions}))
     return target
@@ -207,19 +207,6 @@ def _write_table(path: Path, motions: "Sequence[SampledMotion]", run: "LoadedRun
             clip, frames = each.motion, len(each.motion.poses)
             place = [each.name, clip.action, clip.second_action, each.sample]
             writer.writerow([*place, frames, clip.fps, round(frames / clip.fps, 3), run.checkpoint_path])
-
-
-@contextmanager
-def _progress(title: str, total: int) -> "Iterator[Callable[[int], None]]":
-    """A bar on the terminal; nothing in a pipe."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        job = bar.add_task(title, total=total)
-        yield lambda frames: bar.update(job, advance=frames)
 
 
 def _now() -> str:
