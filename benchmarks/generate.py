@@ -24,7 +24,7 @@ from benchmarks.memory import forget_peak, peak_memory
 from lightning_modules.actor.generation import decode
 from lightning_modules.actor.networks.cvae import ActorCVAE
 from lightning_modules.actor.networks.transformer import TransformerDecoder, TransformerEncoder
-from lightning_modules.actor.upstream import to_upstream
+from lightning_modules.actor.upstream_names import to_upstream
 
 LIMIT = 0.5
 CLASSES, BATCH, FRAMES = 12, 64, 60

@@ -44,11 +44,11 @@ def import_actor(
         raise InputError(f"checkpoint={checkpoint} is no file; expected ACTOR's checkpoint_XXXX.pth.tar")
     from callbacks.checkpoints import WholeFileCheckpointIO
     from entrypoints.runs import load_module, load_run
-    from lightning_modules.actor.upstream import convert_actor
+    from lightning_modules.actor.upstream import convert_actor, key_report
 
     folder = Path(output).expanduser() if output else Path(output_dir) / "converted" / f"actor_{_stem(source)}"
     converted = convert_actor(source)
-    used, partly, ignored = _key_report(source)
+    used, partly, ignored = key_report(source)
     _make_room(folder, ("checkpoints/best.ckpt",), force)
     WholeFileCheckpointIO().save_checkpoint(converted, folder / "checkpoints" / "best.ckpt")
     module = load_module(load_run(folder, "actor"))
@@ -80,7 +80,8 @@ def import_actor(
     parameters = sum(parameter.numel() for parameter in module.parameters())
     lines = [
         f"{len(used) + len(partly)} keys taken over, {len(ignored)} constants not needed, none missing",
-        f"{entry['experiment']}: {sizes}; {parameters:,} parameters, epoch {converted['epoch']}",
+        f"{entry['experiment']} ({entry['facts']['architecture']}): {sizes}; {parameters:,} parameters, "
+        f"epoch {converted['epoch']}",
         f"options: {options if options.is_file() else 'no opt.yaml there; sizes from the weights, else as published'}",
     ]
     return Conversion(folder, lines, f"python -m entrypoints.predict run={folder} task=generate", ignored)
@@ -154,20 +155,3 @@ def _make_room(folder: Path, files: tuple[str, ...], force: bool) -> None:
         raise InputError(f"output={folder} holds {', '.join(present)} already; replace it with force=true")
     if (folder / "checkpoints" / "last.ckpt").exists() and "checkpoints/best.ckpt" in files:
         raise InputError(f"output={folder} is a trained run of ours; choose another folder")
-
-
-def _key_report(source: Path) -> tuple[list[str], list[str], list[str]]:
-    """Their keys that were taken over whole, in part, and not at all."""
-    from lightning_modules.actor.upstream import from_upstream, read_state
-
-    used, partly, ignored = [], [], []
-    for key, value in read_state(source).items():
-        part, _, name = key.partition(".")
-        ours = from_upstream({name: value}, part) if part in ("encoder", "decoder") else {}
-        if not ours:
-            ignored.append(key)
-        elif sum(tensor.numel() for tensor in ours.values()) < value.numel():
-            partly.append(key)
-        else:
-            used.append(key)
-    return used, partly, ignored

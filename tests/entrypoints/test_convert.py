@@ -16,7 +16,7 @@ from entrypoints.conversions import export_weights, import_actor, sha256_of
 from entrypoints.runs import load_module, load_run
 from lightning_modules.actor.networks.cvae import ActorCVAE
 from lightning_modules.actor.networks.transformer import TransformerDecoder, TransformerEncoder
-from lightning_modules.actor.upstream import to_upstream
+from lightning_modules.actor.upstream_names import to_upstream
 from tests.process.command_line import run as run_command
 
 
@@ -93,7 +93,7 @@ def test_what_cannot_be_imported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is refused"):
         import_actor(str(garbage), output=str(tmp_path / "out"))
     torch.save({"backbone.conv.weight": torch.zeros(2)}, tmp_path / "other.pth.tar")
-    with pytest.raises(InputError, match="no transformer checkpoint of ACTOR"):
+    with pytest.raises(InputError, match="no checkpoint of ACTOR"):
         import_actor(str(tmp_path / "other.pth.tar"), output=str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 

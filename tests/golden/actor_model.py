@@ -15,7 +15,7 @@ from lightning_modules.actor.networks.cvae import ActorCVAE
 from lightning_modules.actor.networks.sizes import NetworkSizes
 from lightning_modules.actor.networks.transformer import TransformerDecoder, TransformerEncoder
 from lightning_modules.actor.rotation2xyz import JOINT_ROWS, Rotation2XYZ
-from lightning_modules.actor.upstream import from_upstream, to_upstream
+from lightning_modules.actor.upstream_names import from_upstream, to_upstream
 from tests.golden.harness import Case
 
 _SIZES = ("num_classes", "num_frames", "latent_dim", "ff_size", "num_layers", "num_heads", "dropout", "activation")

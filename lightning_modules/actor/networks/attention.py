@@ -137,6 +137,10 @@ class SingleTokenAttention(nn.Module):
         """
         num_frames = x.shape[1]
         values = self.value_proj(memory.squeeze(1))
+        if not self.training and torch.is_grad_enabled():
+            # Frame by frame, like attention over several tokens: gradients of a network in evaluation mode then agree
+            # with it to the last bit. Training and generation need the speed instead.
+            return self.out_proj(values.unsqueeze(1).expand(-1, num_frames, -1))
         if not self.training or self.dropout == 0.0:
             return self.out_proj(values).unsqueeze(1)
         per_head = values.unflatten(-1, (self.num_heads, -1)).transpose(0, 1)  # heads batch d

@@ -11,7 +11,8 @@ from torch import Tensor
 from components.errors import InputError
 from lightning_modules.actor.networks.cvae import ActorCVAE
 from lightning_modules.actor.networks.transformer import TransformerDecoder, TransformerEncoder
-from lightning_modules.actor.upstream import convert_actor, from_upstream, import_checkpoint, to_upstream
+from lightning_modules.actor.upstream import convert_actor, import_checkpoint
+from lightning_modules.actor.upstream_names import from_upstream, to_upstream
 
 
 def network(**settings: Any) -> ActorCVAE:
