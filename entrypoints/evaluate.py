@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from components.errors import InputError
 from entrypoints import cli
 from entrypoints.config_check import Fault
+from entrypoints.run_data import with_data
 from entrypoints.run_logging import quiet_lightning
 from entrypoints.tasks.evaluation_report import Report, merge_metrics
 from entrypoints.tasks.options import choose_device, raise_faults, result_folder
@@ -16,14 +17,10 @@ from entrypoints.tasks.options import choose_device, raise_faults, result_folder
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from entrypoints.runs import LoadedRun
-
 log = logging.getLogger(__name__)
 
 # Module with `evaluate(run, module, datamodule, options, device) -> Report`, by system.
 EVALUATIONS: dict[str, str] = {"actor": "entrypoints.tasks.evaluate_actor"}
-# The data of imported checkpoints.
-DATAMODULES: dict[str, str] = {"actor": "datamodules.actor.ActorDataModule"}
 
 
 def main() -> None:
@@ -72,13 +69,14 @@ def evaluate_run(config: Mapping[str, Any]) -> tuple[Report, Path]:
     quiet_lightning()
     device = choose_device(config["device"])
     seed_everything(config["seed"], workers=True, verbose=False)
-    module, datamodule = load_module(run), build_datamodule(_with_data(run, config["data"]))
+    module = load_module(run, "average" if config["ema"] else "raw")
+    datamodule = build_datamodule(with_data(run, config["data"]))
     target = run.run_dir / "evaluation" if config["output"] is None else Path(config["output"]).expanduser()
     with result_folder(target, force=True) as folder:
         tested = _test(module, datamodule, device)
         module.to(device).eval()
         evaluation = importlib.import_module(EVALUATIONS[run.system])
-        report: Report = evaluation.evaluate(run, module, datamodule, dict(config), device)
+        report: Report = evaluation.evaluate(run, module, datamodule, {**config, "folder": target}, device)
         report.metrics = {**tested, **report.metrics}
         report.write(folder)
     if config["data"]["root"] is None:
@@ -90,23 +88,14 @@ def _check(config: Mapping[str, Any]) -> None:
     rules = {
         "samples": (isinstance(config["samples"], int) and 2 <= config["samples"] <= 1000, "must lie in 2..1000"),
         "seed": (isinstance(config["seed"], int) and config["seed"] >= 0, "must be a whole number from 0 on"),
+        "seeds": (isinstance(config["seeds"], int) and 1 <= config["seeds"] <= 1000, "must lie in 1..1000"),
+        "num_seq_max": (isinstance(config["num_seq_max"], int) and config["num_seq_max"] >= 2, "must be at least 2"),
+        "batch_size": (isinstance(config["batch_size"], int) and config["batch_size"] >= 1, "must be at least 1"),
+        "ema": (isinstance(config["ema"], bool), "expected true (averaged weights, where the run kept them) or false"),
         "pairs": (config["pairs"] is None or isinstance(config["pairs"], list), "expected a list, [walk+drink]"),
     }
     faults = [Fault(f"{key}={config[key]}", rule) for key, (fine, rule) in rules.items() if not fine]
     raise_faults(faults, "evaluate")
-
-
-def _with_data(run: "LoadedRun", data: Mapping[str, Any]) -> dict[str, Any]:
-    """The run's config with the data keys that were given."""
-    stored = dict(run.config.get("data") or {})
-    given = {key: value for key, value in data.items() if value is not None}
-    if "_target_" not in stored:  # imported: it knows the layout of its motions, not where they are
-        if "root" not in given:
-            raise InputError(
-                f"{run.checkpoint_path} was imported and knows no data.\nSay where they are: data.root=<folder>"
-            )
-        stored["_target_"] = DATAMODULES[run.system]
-    return {**run.config, "data": {**stored, **given}}
 
 
 def _test(module: Any, datamodule: Any, device: Any) -> dict[str, float]:

@@ -17,7 +17,7 @@ class KernelDistance(NamedTuple):
 
     value: Tensor
     interval: Tensor
-    """Half of the 95 % interval of `value`; NaN where a set has fewer than four samples."""
+    """Half of the 95 % interval of `value`; NaN without subsets, or where a set has fewer than four samples."""
 
 
 def polynomial_kernel(one: Tensor, two: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def kernel_distance(
     Args:
         features: `[N, D]`.
         other: `[M, D]`.
-        num_subsets: how many random halves.
+        num_subsets: how many random halves; 0 = no interval.
         generator: of the halves, on the CPU; None = seed 0.
 
     Raises:
@@ -52,7 +52,7 @@ def kernel_distance(
     kernels = polynomial_kernel(features, features), polynomial_kernel(other, other), polynomial_kernel(features, other)
     everything = [torch.ones(1, len(each), dtype=torch.float64, device=features.device) for each in (features, other)]
     value = _discrepancies(*kernels, *everything)[0]
-    if min(len(features), len(other)) < 4:
+    if num_subsets == 0 or min(len(features), len(other)) < 4:
         return KernelDistance(value, value.new_tensor(torch.nan))
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     halves = [_random_halves(len(each), num_subsets, generator).to(features.device) for each in (features, other)]

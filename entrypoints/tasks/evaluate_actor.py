@@ -1,10 +1,12 @@
-"""Evaluation of actor and actor_mix: what needs no recogniser."""
+"""Evaluation of actor and actor_mix: how motions move, and with a recogniser what they are taken for."""
 
+import logging
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from components.errors import InputError
+from entrypoints.run_data import check_actions
 from entrypoints.tasks.evaluation_report import Report
 from entrypoints.tasks.generate import action_names
 from entrypoints.tasks.tables import Table, Value
@@ -16,33 +18,59 @@ if TYPE_CHECKING:
     from lightning_modules.actor.evaluation import MotionStatistics, Reconstruction
     from lightning_modules.actor.generation import ActionPair
 
+log = logging.getLogger(__name__)
+
 _REAL, _GENERATED = "#94a3b8", "#2b6cb0"
 
 
 def evaluate(run: "LoadedRun", module: Any, datamodule: Any, options: dict[str, Any], device: Any) -> Report:
-    """Reconstruction of the test split and statistics of generated motions.
+    """Reconstruction, statistics of generated motions, and with `recognizer` the published protocol.
 
     Args:
-        run: what is evaluated.
+        run: what is evaluated; the run of a recogniser gets figures of its own.
         module: its module, in evaluation mode on `device`.
         datamodule: set up for testing.
-        options: `samples` (generated motions per class), `seed`, `pairs` (names, or None for telling ones).
+        options: `samples` (generated motions per class), `seed`, `pairs` (names, or None for telling ones),
+            `recognizer` (a run, or None) and what the protocol needs, see `add_recognition`.
         device: of the module.
 
     Raises:
-        InputError: other actions than the run's, unknown pairs, an empty split.
+        InputError: other actions than the run's, unknown pairs, an empty split, an unfit recogniser.
     """
+    from entrypoints.tasks.evaluate_recognition import add_recognition, load_recognizer
+    from entrypoints.tasks.evaluate_recognizer import evaluate_recognizer
+    from lightning_modules.actor.recognizer import RecognizerModule
+
+    names = list(datamodule.action_names)
+    check_actions(run, datamodule, action_names(run))
+    if isinstance(module, RecognizerModule):
+        if options["recognizer"] is not None:
+            raise InputError(
+                f"run={run.checkpoint_path} is a recogniser itself.\n"
+                "Evaluate it without recognizer=..., or name the run of a generator as run=..."
+            )
+        return evaluate_recognizer(run, module, datamodule)
+    judge = None
+    if options["recognizer"] is not None:
+        judge = load_recognizer(options["recognizer"], names, str(run.checkpoint_path))
+    report = _evaluate_motions(run, module, datamodule, options, device)
+    if judge is None:
+        log.info(
+            "FID, KID, accuracy, diversity and multimodality need a recogniser: train one on the same data with "
+            "python -m entrypoints.train experiment=actor_recognizer_gru, then add recognizer=<its run folder>"
+        )
+        return report
+    add_recognition(run, module, datamodule, *judge, options, device, report)
+    return report
+
+
+def _evaluate_motions(run: "LoadedRun", module: Any, datamodule: Any, options: dict[str, Any], device: Any) -> Report:
+    """What needs no recogniser."""
     from components.body.loader import load_body
     from lightning_modules.actor import evaluation as measure
     from lightning_modules.actor.generation import ActionPair, parse_actions
 
     names = list(datamodule.action_names)
-    # Imported checkpoints have names by convention only.
-    if "imported_from" not in run.facts and action_names(run) != names:
-        raise InputError(
-            f"data.root={datamodule.root}: its actions are {', '.join(names)},\n"
-            f"and the run was trained on {', '.join(action_names(run))}.\nGive a folder with the same actions"
-        )
     net, pose_format = module.net, datamodule.pose_format
     body = load_body().to(device)
     samples, seed, fps = options["samples"], options["seed"], float(datamodule.fps)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.files.atomic import write_json
+from components.files.atomic import write_json, write_text
 from components.files.json_files import read_json_object
 from entrypoints.tasks.tables import Table
 
@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Report:
-    """Flat metrics (`eval/...`, `test/...`), tables and figures by file name."""
+    """Flat metrics (`eval/...`, `test/...`), tables and figures by file name, further text files by name and ending."""
 
     title: str
     metrics: dict[str, float] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
     figures: "dict[str, Callable[[], Figure]]" = field(default_factory=dict)
 
+    files: dict[str, str] = field(default_factory=dict)
+
     def write(self, folder: Path) -> None:
-        """Write `metrics.json`, `<table>.csv`, `<table>.md` and `figures/<figure>.png`.
+        """Write `metrics.json`, `<table>.csv`, `<table>.md`, `figures/<figure>.png` and the further files.
 
         Raises:
             InputError: the folder cannot be written.
@@ -33,6 +35,8 @@ class Report:
         write_json(folder / "metrics.json", self.metrics)
         for name, table in self.tables.items():
             table.write(folder, name)
+        for name, text in self.files.items():
+            write_text(folder / name, text)
         for name, draw in self.figures.items():
             save_figure(folder / "figures" / f"{name}.png", draw())
 

@@ -55,6 +55,7 @@ def draw_class_pairs(
     count: int = MULTIMODALITY_PAIRS,
     generator: torch.Generator | None = None,
     class_names: Sequence[str] | None = None,
+    warn: bool = True,
 ) -> Tensor:
     """Random pairs of samples of one class with replacement, `count` of each class.
 
@@ -67,6 +68,7 @@ def draw_class_pairs(
         count: pairs of each class.
         generator: on the CPU.
         class_names: for the warning.
+        warn: whether to warn; what is measured again and again needs to say so once.
 
     Returns:
         `[K, 2]` int64 indices on the CPU, K = count * classes with two samples or more.
@@ -81,7 +83,7 @@ def draw_class_pairs(
             missing.append(str(label) if class_names is None else class_names[label])
             continue
         pairs.append(members[(draw * len(members)).long()])
-    if missing:
+    if missing and warn:
         log.warning("multimodality leaves out classes with fewer than two samples: %s", ", ".join(missing))
     return torch.cat(pairs) if pairs else torch.zeros(0, 2, dtype=torch.int64)
 

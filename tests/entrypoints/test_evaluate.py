@@ -16,6 +16,7 @@ from tests.entrypoints.actor_run import NAMES, write_run
 
 OPTIONS: dict[str, Any] = {
     "device": "cpu", "output": None, "seed": 0, "samples": 2, "pairs": ["walk+drink"],
+    "recognizer": None, "seeds": 2, "num_seq_max": 3000, "batch_size": 64, "ema": True,
     "data": {"root": None, "batch_size": None, "num_workers": None, "cache_dir": None},
 }  # fmt: skip
 
