@@ -222,6 +222,12 @@ def decode(
     states stay small; on CPUs that is faster than all rows at once, too. `alpha` `[N]` is the share of the first
     motion, for networks with `alpha_embedding`; None: 1 for one action, 0.5 for a pair.
     """
+    frames = net.fixed_frames
+    if frames is not None and (lengths != frames).any():
+        raise InputError(
+            f"a motion of {int(lengths[lengths != frames][0])} frames is asked for; this fully connected model knows one "
+            f"length.\nExpected duration={frames}, or a run of another architecture (e.g. model=actor_gru)"
+        )
     device = next(net.parameters()).device
     z, lengths, action, second_action = (value.to(device) for value in (z, lengths, action, second_action))
     mask = frame_mask(lengths)

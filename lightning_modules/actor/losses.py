@@ -60,6 +60,9 @@ class ActorLosses(nn.Module):
         InputError: a weight below 0, all weights 0, or an unknown reduction.
     """
 
+    # False where latents have no distribution.
+    has_prior = True
+
     def __init__(
         self,
         lambda_rc: float = 1.0,
@@ -76,7 +79,7 @@ class ActorLosses(nn.Module):
             "rcxyz": lambda_rcxyz,
             "vel": lambda_vel,
             "velxyz": lambda_velxyz,
-            "kl": lambda_kl,
+            "kl": lambda_kl if self.has_prior else 0.0,
         }
         for name, weight in self.weights.items():
             if not weight >= 0.0:
@@ -144,3 +147,9 @@ class ActorLosses(nn.Module):
             factors["kl"] *= self.kl_factor(epoch)
         total = torch.stack([factors[name] * value for name, value in terms.items()]).sum()
         return {**terms, "loss": total}
+
+
+class AutoencoderLosses(ActorLosses):
+    """`ActorLosses` without the KL term, whatever its weight says: the latents of an autoencoder are points."""
+
+    has_prior = False

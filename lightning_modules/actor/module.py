@@ -31,7 +31,7 @@ class ActorModule(LightningModule):
         scheduler_interval: whether the scheduler advances per `epoch` or per optimizer `step`.
 
     Raises:
-        InputError: a loss needs positions and there is no body.
+        InputError: a loss needs positions and there is no body, or a distribution of latents and there is none.
     """
 
     net: ActorCVAE
@@ -50,6 +50,11 @@ class ActorModule(LightningModule):
         super().__init__()
         if losses.needs_positions and body is None:
             raise InputError("model.body=null, but model.losses.lambda_rcxyz or lambda_velxyz is above 0")
+        if not net.samples and losses.weights["kl"]:
+            raise InputError(
+                "model.losses.lambda_kl is above 0, and latents of an autoencoder (model.net is an ActorCAE) have no "
+                "distribution.\nExpected model.losses.lambda_kl=0, or AutoencoderLosses as in model=actor_cae"
+            )
         if scheduler_interval not in ("epoch", "step"):
             raise InputError(f"model.scheduler_interval='{scheduler_interval}' is not one of epoch, step")
         self.net = net
