@@ -49,7 +49,7 @@ def import_actor(
     folder = Path(output).expanduser() if output else Path(output_dir) / "converted" / f"actor_{_stem(source)}"
     converted = convert_actor(source)
     used, partly, ignored = key_report(source)
-    _make_room(folder, ("checkpoints/best.ckpt",), force)
+    make_room(folder, ("checkpoints/best.ckpt",), force)
     WholeFileCheckpointIO().save_checkpoint(converted, folder / "checkpoints" / "best.ckpt")
     module = load_module(load_run(folder, "actor"))
     entry = converted[CHECKPOINT_KEY]
@@ -109,7 +109,7 @@ def export_weights(checkpoint: str, output: str | None = None, force: bool = Fal
     weights = {name: value.detach().clone().contiguous() for name, value in run.checkpoint["state_dict"].items()}
     if not weights:
         raise InputError(f"{run.checkpoint_path} holds no weights")
-    _make_room(folder, (WEIGHTS, CARD), force)
+    make_room(folder, (WEIGHTS, CARD), force)
     with atomic_path(folder / WEIGHTS) as temporary:
         try:
             save_file(weights, temporary, metadata={"format": "pt", "system": run.system})
@@ -149,7 +149,12 @@ def _stem(source: Path) -> str:
     return source.name.removesuffix(".tar").removesuffix(".pth")
 
 
-def _make_room(folder: Path, files: tuple[str, ...], force: bool) -> None:
+def make_room(folder: Path, files: tuple[str, ...], force: bool) -> None:
+    """Raise where a folder holds one of these files already, unless forced, or a training of the user.
+
+    Raises:
+        InputError: it does.
+    """
     present = [name for name in files if (folder / name).exists()]
     if present and not force:
         raise InputError(f"output={folder} holds {', '.join(present)} already; replace it with force=true")

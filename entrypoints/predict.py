@@ -71,6 +71,11 @@ def run_task(task: str, run: str, config: dict[str, Any]) -> Path:
             f"task={task} needs a run of {' or '.join(TASKS[task])}, and {loaded.checkpoint_path} is of "
             f"'{loaded.system}', which {known}"
         )
+    if loaded.is_recognizer:
+        raise InputError(
+            f"task={task} needs a model that makes motions, and {loaded.checkpoint_path} is a recogniser, which judges "
+            f"them:\npython -m entrypoints.evaluate run=<run of actor or actor_mix> recognizer={loaded.run_dir}"
+        )
     performer = importlib.import_module(TASKS[task][loaded.system])
     return performer.perform(loaded, performer.Options(**options))
 

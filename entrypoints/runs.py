@@ -38,6 +38,11 @@ class LoadedRun:
         return str(self.checkpoint[CHECKPOINT_KEY]["experiment"])
 
     @property
+    def is_recognizer(self) -> bool:
+        """Whether the run tells motions apart rather than making them."""
+        return str(self.config["model"]["_target_"]).endswith(".RecognizerModule")
+
+    @property
     def has_average(self) -> bool:
         """Whether the run kept an average of its weights (`callbacks=ema`)."""
         return _RAW_WEIGHTS in self.checkpoint

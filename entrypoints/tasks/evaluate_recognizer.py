@@ -1,5 +1,6 @@
-"""Evaluation of a recogniser itself: which actions of the test split it tells apart."""
+"""Evaluation of a recogniser itself: which actions of the test split it tells apart, and which it mistakes."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from entrypoints.tasks.evaluation_report import Report
@@ -7,34 +8,37 @@ from entrypoints.tasks.tables import Table, Value
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from torch import Tensor
 
     from entrypoints.runs import LoadedRun
 
 
 def evaluate_recognizer(run: "LoadedRun", module: Any, datamodule: Any) -> Report:
-    """Accuracy by class and the confusion matrix, from the counts of the test loop that has just run.
+    """Accuracy, precision, recall and F1 by class, and the confusion matrix.
 
     Args:
         run: what is evaluated.
-        module: its `RecognizerModule`, tested.
-        datamodule: gives the names of the classes.
+        module: its `RecognizerModule`, in evaluation mode.
+        datamodule: set up for testing; gives motions and the names of the classes.
     """
-    counts = module.confusion.confmat.cpu()
     names = list(datamodule.action_names)
-    rows: list[list[Value]] = []
-    for label, name in enumerate(names):
-        right, total = int(counts[label, label]), int(counts[label].sum())
-        others = counts[label].clone()
-        others[label] = 0
-        taken_for = names[int(others.argmax())] if int(others.sum()) else "-"
-        rows.append([name, total, right / total if total else float("nan"), taken_for])
-    total = int(counts.sum())
-    rows.append(["all", total, int(counts.trace()) / total if total else float("nan"), "-"])
+    counts, top2 = _count(module, datamodule)
+    rows = class_rows(counts, names)
     report = Report(f"{run.experiment}: {run.checkpoint_path}")
-    report.tables["accuracy"] = Table(
-        "Recognition of the test split", ["action", "motions", "right", "mostly mistaken for"], rows
+    report.tables["recognition"] = Table(
+        "Recognition of the test split",
+        ["action", "motions", "precision", "recall", "F1", "mostly mistaken for"],
+        rows,
     )
-    report.metrics = {f"eval/accuracy/{row[0]}": float(row[2]) for row in rows if row[1]}
+    confusions: list[list[Value]] = [[name, *counts[label].tolist()] for label, name in enumerate(names)]
+    report.tables["confusion"] = Table(
+        "Motions of an action (row) recognised as (column)", ["action", *names], confusions
+    )
+    total = int(counts.sum())
+    report.metrics = {"eval/accuracy": int(counts.trace()) / total, "eval/top2_accuracy": top2 / total}
+    report.metrics["eval/macro_f1"] = float(rows[-1][4])
+    report.metrics["eval/motions"] = float(total)
+    report.metrics |= {f"eval/recall/{row[0]}": float(row[3]) for row in rows[:-1] if row[1]}
 
     def draw() -> "Figure":
         from entrypoints.tasks.recognition_figures import draw_confusions
@@ -43,3 +47,49 @@ def evaluate_recognizer(run: "LoadedRun", module: Any, datamodule: Any) -> Repor
 
     report.figures["confusion"] = draw
     return report
+
+
+def _count(module: Any, datamodule: Any) -> "tuple[Tensor, int]":
+    """Counts `[true, recognised]` of the test split, and how often the label is among the two likeliest."""
+    import torch
+
+    device = next(module.parameters()).device
+    counts = torch.zeros(module.num_classes, module.num_classes, dtype=torch.int64)
+    top2 = 0
+    with torch.no_grad():
+        for batch in datamodule.test_dataloader():
+            label = batch["action"]
+            logits = module.recognize(batch["motion"].to(device), batch["mask"].to(device)).logits.cpu()
+            counts.index_put_((label, logits.argmax(dim=1)), torch.ones_like(label), accumulate=True)
+            top2 += int((logits.topk(2, dim=1).indices == label[:, None]).any(dim=1).sum())
+    return counts, top2
+
+
+def class_rows(counts: "Tensor", names: list[str]) -> list[list[Value]]:
+    """Rows of the table by class: name, motions, precision, recall, F1, the class it is mostly taken for.
+
+    A class without motions has no recall, one that is never recognised no precision. The last row has the means over
+    the classes with motions (F1: what is missing counts as 0).
+
+    Args:
+        counts: `[true, recognised]`, `[C, C]`.
+        names: of the classes.
+    """
+    rows: list[list[Value]] = []
+    for label, name in enumerate(names):
+        right, total, said = int(counts[label, label]), int(counts[label].sum()), int(counts[:, label].sum())
+        others = counts[label].clone()
+        others[label] = 0
+        mistaken = names[int(others.argmax())] if int(others.sum()) else "-"
+        f1 = 2 * right / (total + said) if total + said else math.nan
+        rows.append(
+            [name, total, right / said if said else math.nan, right / total if total else math.nan, f1, mistaken]
+        )
+    present = [row for row in rows if row[1]]
+
+    def mean(column: int) -> float:
+        values = [float(row[column]) for row in present if math.isfinite(float(row[column]))]
+        return sum(values) / len(values) if values else math.nan
+
+    rows.append(["all", int(counts.sum()), mean(2), mean(3), mean(4), "-"])
+    return rows
