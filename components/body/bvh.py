@@ -211,12 +211,13 @@ class _Parser:
             raise self.fault(f"{len(lines)} of the {count} frames that the head states")
         rows = np.empty((count, width))
         for row, (number, line) in enumerate(lines):
-            values = np.array(line.split())
+            words = line.split()
+            if len(words) != width:
+                raise _FaultError(number, f"{len(words)} numbers in frame {row}, expected {width}")
             try:
-                rows[row] = values.astype(np.float64)
+                rows[row] = np.array(words).astype(np.float64)
             except ValueError as error:
-                found = f"{len(values)} numbers" if len(values) != width else "something that is no number"
-                raise _FaultError(number, f"{found} in frame {row}, expected {width} numbers") from error
+                raise _FaultError(number, f"something that is no number in frame {row}") from error
             if not np.isfinite(rows[row]).all():
                 raise _FaultError(number, f"frame {row} holds NaN or infinity")
         return rows

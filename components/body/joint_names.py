@@ -16,7 +16,7 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "hip": ("upleg", "upperleg", "thigh", "hip", "hipjoint", "femur", "legupper", "legup"),
     "knee": ("leg", "lowerleg", "shin", "knee", "calf", "tibia", "leglower", "lowleg"),
     "ankle": ("foot", "ankle"),
-    "foot": ("toe", "toebase", "toes", "ball", "foottoe"),
+    "foot": ("toe", "toebase", "toes", "ball", "foottoe", "foot"),
     "neck": ("neck", "lowerneck", "neckbase"),
     "head": ("head",),
     "collar": ("shoulder", "collar", "clavicle", "shouldercc", "collarbone", "chestarm"),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from components.body.skeleton import SMPL_JOINTS, SMPL_PARENTS, forward_kinematics
-from components.geometry.rotations import axis_rotation, matrix_to_euler
+from components.geometry.rotations import axis_angle_to_matrix, axis_rotation, matrix_to_euler
 
 MIXAMO = {
     "pelvis": "Hips", "spine1": "Spine", "spine2": "Spine1", "spine3": "Spine2", "neck": "Neck", "head": "Head",
@@ -31,8 +31,6 @@ A_POSE = {
 
 def smooth_motion(frames: int = 40, seed: int = 0, size: float = 0.35) -> tuple[Tensor, Tensor]:
     """Local rotations `[T, 24, 3, 3]` and pelvis `[T, 3]` of a person who stands and moves all joints but the tips."""
-    from components.geometry.rotations import axis_angle_to_matrix
-
     rng = np.random.default_rng(seed)
     time = np.linspace(0, 2 * np.pi, frames)[:, None, None]
     waves = np.sin(time * rng.integers(1, 3, (1, 24, 3)) + rng.uniform(0, 6, (1, 24, 3))) * rng.uniform(

@@ -60,9 +60,12 @@ def test_zero_pose_that_is_no_pose(tmp_path):
     """Some programs lay all bones along one axis: a frame of the motion is the reference then."""
     rotations, root = smooth_motion()
     rotations[7] = torch.eye(3, dtype=torch.float64)
-    straight = {joint: axis_rotation("Z", QUARTER * turn) for joint, turn in (
-        ("left_hip", 2), ("left_knee", 2), ("right_hip", -2), ("right_knee", -2), ("left_shoulder", 1),
-        ("left_elbow", 1), ("right_shoulder", -1), ("right_elbow", -1), ("left_wrist", 1), ("right_wrist", -1))}  # fmt: skip
+    turns = {"hip": 2, "knee": 2, "shoulder": 1, "elbow": 1, "wrist": 1}
+    straight = {
+        f"{side}_{part}": axis_rotation("Z", sign * QUARTER * turn)
+        for side, sign in (("left", 1), ("right", -1))
+        for part, turn in turns.items()
+    }
     motion = read_bvh(write_smpl_bvh(tmp_path / "m.bvh", rotations, root, REST, zero_pose=straight))
     back = retarget(motion, REST)
     assert back.reference == 7
@@ -71,8 +74,8 @@ def test_zero_pose_that_is_no_pose(tmp_path):
 
 def test_fewer_joints(tmp_path):
     """One joint in the trunk, no collars, no neck: limbs still point where they did."""
-    names = {joint: name for joint, name in MIXAMO.items()
-             if joint not in ("spine2", "spine3", "neck", "left_collar", "right_collar", "left_hand", "right_hand")}  # fmt: skip
+    absent = ("spine2", "spine3", "neck", "left_collar", "right_collar", "left_hand", "right_hand")
+    names = {joint: name for joint, name in MIXAMO.items() if joint not in absent}
     rotations, root = smooth_motion(size=0.2)
     motion = read_bvh(write_smpl_bvh(tmp_path / "m.bvh", rotations, root, REST, names=names))
     back = retarget(motion, REST)
