@@ -90,6 +90,7 @@ def summary(folder: Path, generated: Path) -> list[str]:
         ("", folder / "evaluation" / "figures" / "generation.png"),
         ("video", generated / "videos" / "all.mp4"),
         ("gif", generated / "videos" / "all.gif"),
+        ("viewer", generated / "viewer.html"),
         ("motions (npz)", generated / "motions"),
         ("metrics", folder / "metrics.json"),
         ("tables", folder / "evaluation" / "reconstruction.md"),

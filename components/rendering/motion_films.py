@@ -1,6 +1,6 @@
 """Films and pictures of motions of a body: on the floor, as a mesh or as a stick figure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -74,6 +74,14 @@ def stand(motion: BodyMotion, body: BodyModel) -> StandingMotion:
         height = lowest.min().expand(len(lowest))
     shift = F.pad(height[:, None], (1, 1))[:, None]
     return StandingMotion(vertices - shift, joints - shift, body.faces)
+
+
+@torch.no_grad()
+def settled(motion: BodyMotion, body: BodyModel) -> BodyMotion:
+    """The motion with translations that put it on the floor as `stand` does."""
+    height = stand(motion, body).joints[:, 0].cpu()
+    betas = None if motion.betas is None else motion.betas.to(body.v_template.device)
+    return replace(motion, trans=height - body.rest(betas).joints[0, 0].cpu(), in_place=False)
 
 
 def shrink_film(film: Tensor, factor: int) -> Tensor:

@@ -67,3 +67,13 @@ def outfit_colors(
 
 def _piece_of(part: str) -> str:
     return next((piece for ending, piece in _PIECES if part.endswith(ending)), "skin")
+
+
+def face_pieces(
+    part_names: Sequence[str], face_parts: Tensor, number: int = 0
+) -> tuple[list[tuple[str, Color]], Tensor]:
+    """Pieces of an outfit with their colours, and the piece of each face, `[F]`, as an index into them."""
+    chosen = OUTFITS[number % len(OUTFITS)]
+    names = ["skin", *dict.fromkeys(piece for _, piece in _PIECES)]
+    of_part = torch.tensor([names.index(_piece_of(name)) for name in part_names], device=face_parts.device)
+    return [(name, getattr(chosen, name)) for name in names], of_part.index_select(0, face_parts)

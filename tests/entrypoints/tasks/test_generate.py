@@ -66,6 +66,7 @@ def test_every_format_holds_what_was_asked_for(pair_run: Any, tmp_path: Path) ->
         assert picture.width >= 4 * 48
         assert picture.height >= 2 * 48
     assert (folder / "pictures" / "all.png").is_file()
+    assert "walk + drink  (2)" in (folder / "viewer.html").read_text()
     assert not list(tmp_path.glob(".*"))
 
 
@@ -118,6 +119,48 @@ def test_run_of_joint_positions_moves_no_body(tmp_path: Path) -> None:
     run = load_run(write_run(tmp_path / "xyz", pose_rep="xyz"))
     with pytest.raises(InputError, match="pose_rep=xyz"):
         generate(run, Options(actions="walk", duration=3))
+
+
+def test_a_chain_is_one_long_motion_in_every_format(pair_run: Any, tmp_path: Path) -> None:
+    options = Options(
+        chain=["walk:30", "sit", "walk+drink: 12"], overlap=4, samples=2, candidates=2, size=48, device="cpu",
+        formats=["npz", "strip", "html", "gltf", "bvh", "obj"], output=str(tmp_path / "out"),
+    )  # fmt: skip
+    folder = perform(pair_run, options)
+    names = [f"walk-sit-walk+drink_{sample}" for sample in range(2)]
+    labels = ["walk"] * 30 + ["sit"] * 20 + ["walk"] * 12  # sit is as long as in training
+    with np.load(folder / "generation.npz", allow_pickle=False) as file:
+        assert file["names"].tolist() == names
+        assert file["poses"].shape == (2, 62, 72)
+        assert file["frame_action"][1].tolist() == labels
+        assert file["z"].shape == (2, 4, 16)
+        joints = file["joints"]
+    one = read_motion(folder / "motions" / f"{names[0]}.npz")
+    assert [first for first, _ in one.frame_actions] == labels
+    assert one.frame_actions[-1] == ("walk", "drink")
+    assert abs(float(joints[0, :26, :, 1].min())) < 0.01  # the first window's lowest joint is on the ground
+    assert (folder / "pictures" / f"{names[0][:-2]}.png").is_file()
+    assert (folder / "viewer.html").is_file()
+    for name in names:
+        assert (folder / "gltf" / f"{name}.glb").read_bytes()[:4] == b"glTF"
+        assert "Frames: 62" in (folder / "bvh" / f"{name}.bvh").read_text()
+        assert len(list((folder / "obj" / name).iterdir())) == 62
+
+
+def test_faults_of_a_chain() -> None:
+    with pytest.raises(InputError) as caught:
+        Options(chain=["walk:60", "sit:x", ":5"], duration=10, noise_same_action="same", overlap=-1)
+    text = str(caught.value)
+    assert text.startswith("ConfigError: 5 faults")
+    assert "chain: 'sit:x': expected action:frames such as walk:60" in text
+    assert "duration: says nothing about a chain" in text
+    with pytest.raises(InputError, match=r"chain=\[\]"):
+        Options(chain=[])
+
+
+def test_too_short_a_part_of_a_chain(pair_run: Any) -> None:
+    with pytest.raises(InputError, match="overlap=8"):
+        generate(pair_run, Options(chain=["walk:20", "sit:3", "walk:20"]))
 
 
 def test_missing_body_file(pair_run: Any, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -53,7 +54,7 @@ def test_windows_cover_the_segments_exactly(overlap: int) -> None:
     assert [window.segment for window in windows] == [0, 0, 0, 1, 2]
     assert sum(window.frames for window in windows) - overlap * (len(windows) - 1) == 230
     assert windows[0].start == 0
-    for before, after in zip(windows, windows[1:]):
+    for before, after in itertools.pairwise(windows):
         assert before.start + before.frames - after.start == overlap
     # The label changes in the middle of the blend.
     assert windows[3].start == 130 - (overlap - overlap // 2)

@@ -1,0 +1,1 @@
+"""The viewer of motions: one HTML file that opens from disk."""
