@@ -26,17 +26,13 @@ def spatial_partitions(parents: Sequence[int] = SMPL_PARENTS) -> Tensor:
         `[3, J, J]`, `[k, sender, receiver]`: a joint to itself; to neighbours equally far from the root or closer to
         it; to farther ones. What a joint receives in all adds up to 1.
     """
-    tree = torch.tensor(parents)
-    child = (tree >= 0).nonzero().squeeze(1)
-    edges = torch.eye(len(tree))
-    edges[child, tree[child]] = edges[tree[child], child] = 1.0
+    joints = range(len(parents))
     # Distance to the root: 0, 1, or 2 for anything farther.
-    distance = torch.full((len(tree),), 2)
-    distance[tree < 0] = 0
-    distance[child[tree[tree[child]] < 0]] = 1
-    outward = distance[:, None] < distance[None, :]
-    own = torch.eye(len(tree), dtype=torch.bool)
-    weights = edges / edges.sum(dim=0)
+    steps = torch.tensor([0 if parent < 0 else 1 if parents[parent] < 0 else 2 for parent in parents])
+    own = torch.eye(len(parents), dtype=torch.bool)
+    linked = torch.tensor([[parents[v] == w or parents[w] == v for w in joints] for v in joints]) | own
+    outward = steps[:, None] < steps[None, :]
+    weights = linked / linked.sum(dim=0)
     return torch.stack([weights * own, weights * ~(own | outward), weights * outward])
 
 
