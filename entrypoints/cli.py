@@ -14,7 +14,7 @@ from hydra._internal.utils import get_args_parser
 
 from components.errors import FailedJob, InputError
 from components.files.atomic import check_writable
-from entrypoints.config_check import ConfigError, Fault, available, check
+from entrypoints.config_check import ConfigError, Fault, available, check, compose_unchecked
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -30,6 +30,7 @@ def run(
     job: Job,
     *,
     needs: Sequence[str] = (),
+    complete: Redirect | None = None,
     redirect: Redirect | None = None,
 ) -> None:
     """Run an entry point with the command line of this process; does not return on errors.
@@ -38,16 +39,21 @@ def run(
         config_name: root config in `conf/`.
         job: receives the composed config; its return value is what sweepers see.
         needs: groups or keys without which the command means nothing; an error lists the choices.
+        complete: may add overrides that depend on the composed, unchecked config, in sweeps too.
         redirect: may add overrides before the job starts.
     """
     arguments = get_args_parser().parse_args()
     looks_only = arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion
     try:
         if not looks_only:
+            overrides = arguments.overrides
+            if complete is not None:
+                composed = compose_unchecked(config_name, overrides, arguments.config_dir)
+                added = [] if composed is None else complete(overrides, composed)
+                add_overrides(added)
+                overrides = [*overrides, *added]
             # Each job of a sweep goes on in its own folder.
-            _check_first(
-                config_name, arguments.overrides, arguments.config_dir, needs, None if arguments.multirun else redirect
-            )
+            _check_first(config_name, overrides, arguments.config_dir, needs, None if arguments.multirun else redirect)
         _run_hydra(config_name, job)
     except InputError as error:
         print(error, file=sys.stderr)

@@ -75,6 +75,13 @@ def check(config_name: str, overrides: list[str], config_dir: str | None = None)
         return _check(loader, config_name, overrides)
 
 
+def compose_unchecked(config_name: str, overrides: list[str], config_dir: str | None = None) -> DictConfig | None:
+    """What a command line composes to, of a sweep's values the first ones; None where it does not compose."""
+    with _composer(config_name, config_dir) as loader:
+        parsed, faults = _parse(overrides, loader)
+        return None if faults else _compose(config_name, _texts(parsed))[0]
+
+
 def _check(loader: ConfigLoader, config_name: str, overrides: list[str]) -> DictConfig:
     faults: list[Fault] = []
     parsed, found = _parse(overrides, loader)

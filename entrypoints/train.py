@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from callbacks.run_card import Status, end_run_card, read_run_card, start_run_card
 from components.errors import InputError
-from entrypoints import cli, launch, resume
+from entrypoints import cli, inherit, launch, resume
 from entrypoints.run_logging import quiet_lightning
 from entrypoints.trainer_parts import build_callbacks, build_loggers, build_trainer, check_optimizer, close_loggers
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 def main() -> None:
     """Command line."""
-    cli.run("train", train, needs=("experiment|sweep",), redirect=resume.redirect)
+    cli.run("train", train, needs=("experiment|sweep",), complete=inherit.inherited, redirect=resume.redirect)
 
 
 def train(cfg: "DictConfig") -> float | None:
@@ -115,7 +115,7 @@ def _fit(config: dict[str, Any], run_dir: Path) -> float | None:
     checkpoint = resume.checkpoint_to_resume(config["resume"], run_dir)
     datamodule, module = build_datamodule(config), build_module(config)
     if config["ckpt"] is not None:
-        _start_from(module, config["ckpt"])
+        _start_from(module, config)
     callbacks, loggers = build_callbacks(config), build_loggers(config)
     callbacks.append(ConfigInCheckpoint(system_of(config), str(config["experiment"]), config))
     if checkpoint is not None:
@@ -143,11 +143,24 @@ def _fit(config: dict[str, Any], run_dir: Path) -> float | None:
     return value
 
 
-def _start_from(module: "LightningModule", path: str) -> None:
+def _start_from(module: "LightningModule", config: dict[str, Any]) -> None:
     from entrypoints.runs import load_run, load_weights
 
-    run = load_run(path)
-    load_weights(module, run, f"this model (ckpt={path})")
+    run = load_run(config["ckpt"])
+    try:
+        load_weights(module, run, f"this model (ckpt={config['ckpt']})")
+    except InputError as error:
+        # Networks hold no weights for frames.
+        keys = inherit.differing_keys(config, run.config, "model.net")
+        differing = [each for each in keys if each[0] != "model.net.num_frames"][:6]
+        if not differing:
+            raise
+        found = ", ".join(f"{key} was {was} and not {now}" for key, was, now in differing)
+        wanted = " ".join(f"{key}={was}" for key, was, _ in differing)
+        raise InputError(
+            f"{run.checkpoint_path}: the weights of '{run.system}' do not fit this model; in that run {found}.\n"
+            f"Set {wanted}, or what these depend on in data"
+        ) from error
     log.info("weights of %s loaded; optimiser and epoch start afresh", run.checkpoint_path)
 
 

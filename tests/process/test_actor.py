@@ -12,6 +12,7 @@ import pytest
 
 from components.synthetic.actions import write_humanact12
 from entrypoints.config_check import available
+from tests.entrypoints.actor_run import write_run
 from tests.process.command_line import ROOT, curve, only_run, run, start
 
 pytestmark = pytest.mark.slow
@@ -30,8 +31,11 @@ def motions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("experiment", available("experiment"))
 def test_every_experiment_runs_one_batch_of_everything(experiment: str, motions: Path, tmp_path: Path) -> None:
+    start_from = ()
+    if "finetune" in experiment:
+        start_from = (f"ckpt={write_run(tmp_path / 'start', str(motions))}",)
     output = run("train", f"experiment={experiment}", "debug=fast", "trainer=cpu", "data.num_workers=0",
-                 f"data.root={motions}", f"paths.output_dir={tmp_path}")  # fmt: skip
+                 f"data.root={motions}", f"paths.output_dir={tmp_path}", *start_from)  # fmt: skip
     assert "test/rc" in output
     card = json.loads((only_run(tmp_path) / "run.json").read_text())
     assert card["status"] == "finished"
