@@ -225,8 +225,8 @@ def decode(
     frames = net.fixed_frames
     if frames is not None and (lengths != frames).any():
         raise InputError(
-            f"a motion of {int(lengths[lengths != frames][0])} frames is asked for; this fully connected model knows one "
-            f"length.\nExpected duration={frames}, or a run of another architecture (e.g. model=actor_gru)"
+            f"a motion of {int(lengths[lengths != frames][0])} frames is asked for; this fully connected model knows "
+            f"one length.\nExpected duration={frames}, or a run of another architecture (e.g. model=actor_gru)"
         )
     device = next(net.parameters()).device
     z, lengths, action, second_action = (value.to(device) for value in (z, lengths, action, second_action))

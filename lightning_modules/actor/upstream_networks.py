@@ -227,13 +227,13 @@ def infer_sizes(state: Mapping[str, Tensor], options: Mapping[str, Any], archite
     label_size = facts.get("label_size", facts.get("latent_and_label", 0) - latent_dim)
     num_classes = facts.get("num_classes") or (label_size // 2 if pair else label_size)
     num_frames = int(options.get("num_frames") or 60)
-    pose_size = facts.get("pose_size") or facts["motion_size"] // num_frames
-    if facts.get("motion_size", pose_size * num_frames) != pose_size * num_frames:
+    motion_size = facts.get("motion_size")  # of fully connected decoders, whose shapes do not tell poses from frames
+    if motion_size is not None and (num_frames < 1 or motion_size % num_frames):
         raise InputError(
-            f"the checkpoint's motions have {facts['motion_size']} numbers, no multiple of {num_frames} frames.\n"
-            "Expected num_frames in the opt.yaml beside it"
+            f"the checkpoint's motions have {motion_size} numbers, no multiple of {num_frames} frames.\n"
+            "Expected their true number as num_frames in the opt.yaml beside it"
         )
-    pose_format = _pose_format(pose_size, options)
+    pose_format = _pose_format(facts["pose_size"] if motion_size is None else motion_size // num_frames, options)
     num_heads = int(options.get("num_heads") or 4)
     if latent_dim % num_heads:
         raise InputError(
@@ -271,4 +271,7 @@ def _pose_format(pose_size: int, options: Mapping[str, Any]) -> PoseFormat:
         if pose_format.num_joints * pose_format.num_feats == pose_size:
             return pose_format
     tried = "opt.yaml's pose format has another size" if "pose_rep" in options else "no pose format has this size"
-    raise InputError(f"the checkpoint's poses have {pose_size} numbers, and {tried} (25 x 6 = 150 with translation)")
+    frames = "" if "num_frames" in options else "; fully connected ones need num_frames in the opt.yaml beside it"
+    raise InputError(
+        f"the checkpoint's poses have {pose_size} numbers, and {tried} (25 x 6 = 150 with translation){frames}"
+    )
