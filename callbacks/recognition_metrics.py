@@ -1,0 +1,164 @@
+"""How real generated motions look to a trained recogniser, while their model trains."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from components.body.pose_format import PoseFormat
+from components.errors import InputError
+from datamodules.actor.collate import collate_motions
+from lightning_modules.actor.generation import decode
+from lightning_modules.actor.protocol import LabelledFeatures, evaluate_features, recognize_motions, stream_seed
+
+FIGURES = ("fid", "kid", "recognition_accuracy", "diversity")
+# Motions in the check before the training: enough to see that everything fits.
+_TRIAL = 24
+
+
+class RecognitionMetrics(Callback):
+    """Logs `val/fid`, `val/kid`, `val/recognition_accuracy` and `val/diversity`; any of them may be the monitor.
+
+    For a fixed choice of real motions one motion each is generated, with its label and length, by the weights that are
+    validated: with `callbacks=ema` the average. The first process does so and tells the others. All chance has streams
+    of its own, the same in every epoch, so that epochs compare and the training stays as it was.
+
+    Real motions are the evaluation clips. FID takes as many motions as features at the least, better several times as
+    many; KID is unbiased for few.
+
+    Args:
+        recognizer: run folder or checkpoint of a recogniser of the same classes.
+        load: called with `recognizer`, the names of the classes and a name for messages; gives its run and module.
+        every_n_epochs: epochs between two looks, in epochs that validate; 0 = at every validation.
+        samples: motions at most; a data set with fewer evaluation clips uses each several times, in other frames.
+        batch_size: motions at a time.
+        seed: of the choice and of the latents.
+
+    Raises:
+        InputError: a value is out of range; before the training, that the recogniser does not fit the data, or that
+            these figures are the monitor and are missing in some validations.
+    """
+
+    def __init__(
+        self,
+        recognizer: str,
+        load: Callable[[str, list[str], str], tuple[Any, Any]],
+        every_n_epochs: int = 0,
+        samples: int = 600,
+        batch_size: int = 64,
+        seed: int = 0,
+    ) -> None:
+        if every_n_epochs < 0 or samples < 2 or batch_size < 1 or seed < 0:
+            raise InputError(
+                f"callbacks.recognition: every_n_epochs={every_n_epochs} and seed={seed} must be at least 0, "
+                f"samples={samples} at least 2, batch_size={batch_size} at least 1"
+            )
+        self.path = recognizer
+        self.load = load
+        self.every_n_epochs = every_n_epochs
+        self.samples = samples
+        self.batch_size = batch_size
+        self.seed = seed
+        self._recognizer: Any = None
+        self._real: LabelledFeatures | None = None
+        self._figures: dict[str, float] | None = None
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if stage != "fit":
+            return
+        self._check_monitor(trainer)
+        names = list(trainer.datamodule.action_names)  # type: ignore[attr-defined]
+        with torch.random.fork_rng(devices=[]):  # building a network draws its first weights
+            _, recognizer = self.load(self.path, names, "this training")
+        self._recognizer = recognizer.eval().requires_grad_(False)
+        self._real = None
+
+    def _check_monitor(self, trainer: Trainer) -> None:
+        monitors = {getattr(callback, "monitor", None) for callback in trainer.checkpoint_callbacks}
+        named = sorted(monitors & {f"val/{name}" for name in FIGURES})
+        interval = trainer.check_val_every_n_epoch or 1
+        if named and self.every_n_epochs and interval % self.every_n_epochs:
+            raise InputError(
+                f"monitor.name={named[0]}, but callbacks.recognition.every_n_epochs={self.every_n_epochs} leaves it "
+                f"out of some validations (trainer.check_val_every_n_epoch={interval}).\n"
+                "Set callbacks.recognition.every_n_epochs=0"
+            )
+
+    # Not at the start of the validation epoch: only now do all callbacks stand in their averaged weights.
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        if batch_idx == 0 and dataloader_idx == 0 and self._is_due(trainer) and trainer.is_global_zero:
+            self._figures = self.measure(pl_module, trainer.datamodule, trial=trainer.sanity_checking)  # type: ignore[attr-defined]
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not self._is_due(trainer):
+            return
+        figures = trainer.strategy.broadcast(self._figures)
+        self._figures = None
+        if figures is not None:  # None: the evaluation split is empty
+            named = {f"val/{name}": value for name, value in figures.items()}
+            pl_module.log_dict(named, on_step=False, on_epoch=True, batch_size=1)
+
+    def _is_due(self, trainer: Trainer) -> bool:
+        if self._recognizer is None:
+            return False
+        every = self.every_n_epochs
+        return trainer.sanity_checking or every == 0 or (trainer.current_epoch + 1) % every == 0
+
+    @torch.no_grad()
+    def measure(self, pl_module: LightningModule, datamodule: Any, trial: bool = False) -> dict[str, float]:
+        """The figures of the module's present weights.
+
+        Args:
+            pl_module: has the network as `net`.
+            datamodule: has the evaluation clips as `val_set`, and knows `pose_format` and `num_classes`.
+            trial: with a few motions only.
+        """
+        device, pose_format = pl_module.device, datamodule.pose_format
+        recognizer = self._recognizer.to(device)
+        count = min(self.samples, _TRIAL) if trial else self.samples
+        rows = self._choice(len(datamodule.val_set), count)
+        if self._real is None or len(self._real.labels) != count:
+            self._real = self._recognize_real(recognizer, datamodule.val_set, rows, pose_format, device)
+        generator = torch.Generator().manual_seed(stream_seed(self.seed, "latents"))
+        z = torch.randn(count, pl_module.net.sizes.latent_dim, generator=generator)
+        found = []
+        for part in torch.arange(count).split(self.batch_size):
+            labels, lengths = self._real.labels[part], self._lengths[part]
+            made = decode(pl_module.net, z[part], lengths, labels, labels)
+            found.append((*recognize_motions(recognizer, made.motion, made.mask, pose_format), labels))
+        generated = LabelledFeatures(*map(torch.cat, zip(*found, strict=True)))
+        sets = {"gen": generated, "gt": self._real}
+        values = evaluate_features(sets, datamodule.num_classes, stream_seed(self.seed, "metrics"), warn=False)
+        return {name: values[f"{name.removeprefix('recognition_')}_gen"] for name in FIGURES}
+
+    def _choice(self, total: int, count: int) -> list[tuple[int, int]]:
+        """Clips and the seeds of their frames: every clip once before any comes again."""
+        generator = torch.Generator().manual_seed(stream_seed(self.seed, "motions"))
+        rounds = -(-count // total)
+        clips = torch.cat([torch.randperm(total, generator=generator) for _ in range(rounds)])[:count]
+        frames = torch.randint(0, 2**62, (count,), generator=generator)
+        return list(zip(clips.tolist(), frames.tolist(), strict=True))
+
+    def _recognize_real(
+        self,
+        recognizer: Any,
+        clips: Any,
+        rows: list[tuple[int, int]],
+        pose_format: PoseFormat,
+        device: torch.device,
+    ) -> LabelledFeatures:
+        clips = copy.copy(clips)
+        clips.centred = False
+        found, lengths = [], []
+        for first in range(0, len(rows), self.batch_size):
+            batch = collate_motions([clips[row] for row in rows[first : first + self.batch_size]])
+            motion, mask = batch["motion"].to(device), batch["mask"].to(device)
+            found.append((*recognize_motions(recognizer, motion, mask, pose_format), batch["action"]))
+            lengths.append(batch["lengths"])
+        self._lengths: Tensor = torch.cat(lengths)
+        return LabelledFeatures(*map(torch.cat, zip(*found, strict=True)))
