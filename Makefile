@@ -33,6 +33,8 @@ bench: $(VENV)/.installed
 	$(PY) benchmarks/rasterizer.py
 	$(PY) benchmarks/mixing.py
 	$(PY) benchmarks/actor_step.py
+	$(PY) -m benchmarks.generate
+	$(PY) -m benchmarks.vertex_memory
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
