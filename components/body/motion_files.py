@@ -3,6 +3,7 @@
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,7 +64,7 @@ def write_motion(path: str | Path, motion: BodyMotion, joints: Tensor) -> Path:
         InputError: the file cannot be written.
     """
     betas = torch.zeros(NUM_BETAS) if motion.betas is None else motion.betas
-    frame_actions = {}
+    frame_actions: dict[str, Any] = {}
     if motion.frame_actions:
         first, second = zip(*motion.frame_actions)
         frame_actions = {"frame_action": np.array(first), "frame_second_action": np.array(second)}

@@ -106,7 +106,7 @@ class Options:
     @property
     def segments(self) -> list[tuple[str, int | None]]:
         """Action and frames of each part of the chain: None where the text has no frames, 0 where it has nonsense."""
-        parts = []
+        parts: list[tuple[str, int | None]] = []
         for text in self._chain_texts:
             action, colon, frames = str(text).strip().rpartition(":")
             if not colon:
@@ -266,7 +266,7 @@ def _write_arrays(folder: Path, motions: "Sequence[SampledMotion]", body: "BodyM
         joints.append(each.motion.joints(body).cpu())
         write_motion(folder / "motions" / f"{each.name}.npz", each.motion, joints[-1])
     clips = [each.motion for each in motions]
-    frame_actions = {}
+    frame_actions: dict[str, Any] = {}
     if clips[0].frame_actions:  # the motions of a chain are equally long
         labels = np.array([clip.frame_actions for clip in clips])
         frame_actions = {"frame_action": labels[..., 0], "frame_second_action": labels[..., 1]}

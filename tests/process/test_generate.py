@@ -29,6 +29,26 @@ def test_generate_from_the_command_line(tmp_path: Path) -> None:
     assert "Traceback" not in text
 
 
+def test_chain_on_the_command_line(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", translation=True)
+    chain = "chain=[walk:30, sit:10,walk+drink:12]"
+    run(
+        "predict",
+        f"run={folder}",
+        "task=generate",
+        chain,
+        "samples=1",
+        "formats=[npz,html]",
+        f"output={tmp_path / 'a'}",
+    )
+    with np.load(tmp_path / "a" / "generation.npz", allow_pickle=False) as file:
+        assert file["poses"].shape == (1, 52, 72)
+        assert file["frame_second_action"][0].tolist() == ["walk"] * 30 + ["sit"] * 10 + ["drink"] * 12
+    assert (tmp_path / "a" / "viewer.html").is_file()
+    text = run("predict", f"run={folder}", "task=generate", "chain=[walk:30,sit:ten]", code=2)
+    assert "chain: 'sit:ten': expected action:frames such as walk:60" in text
+
+
 def test_faults_of_the_command_line_come_together(tmp_path: Path) -> None:
     text = run("predict", f"run={tmp_path}", "task=generate", "sampels=3", "veiw=front", code=2)
     assert "2 faults in task=generate" in text

@@ -27,9 +27,8 @@ def build_light_faces(body: BodyModel, vertices: int = _VERTICES) -> tuple[np.nd
     assert body.uv_faces is not None
     assert body.face_parts is not None
     importance = np.ones(body.num_vertices)
-    for part, factor in _IMPORTANCE.items():
-        faces = body.faces[body.face_parts == body.part_names.index(part)]
-        importance[faces.flatten().numpy()] = factor
+    for number, part in enumerate(body.part_names):
+        importance[body.faces[body.face_parts == number].flatten().numpy()] = _IMPORTANCE.get(part, 1.0)
     # A texture coordinate is there once for each part around it: borders of parts are seams and stay on their lines.
     count = len(body.part_names)
     keys = body.uv_faces.numpy() * count + body.face_parts.numpy()[:, None]

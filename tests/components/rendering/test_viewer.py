@@ -20,12 +20,12 @@ from components.body.loader import load_body
 from components.body.model import BodyModel
 from components.body.motion_files import BodyMotion
 from components.errors import InputError
-from components.geometry.meshes import capsule_figure
+from components.geometry.meshes import capsule, capsule_figure
 from components.geometry.rotations import axis_angle_to_matrix
 from components.rendering.motion_films import stand
 from components.rendering.motion_gallery import GalleryItem
 from components.rendering.viewer.builder import viewer_data, viewer_page, write_viewer
-from components.rendering.viewer.light_mesh import light_faces
+from components.rendering.viewer.light_mesh import build_light_faces, light_faces
 
 HOSTILE = '</script><img src=x onerror=alert(1)> & "walk" <!--<script>'
 
@@ -139,6 +139,21 @@ def test_light_faces_are_an_oriented_part_of_the_body(body: BodyModel) -> None:
     assert len(directed) == len(edges)
     open_edges = sum((b, a) not in directed for a, b in directed)
     assert open_edges < 0.05 * len(edges)
+
+
+def test_parts_keep_their_borders_when_a_body_gets_lighter() -> None:
+    vertices, faces = capsule(torch.zeros(3), torch.tensor([0.0, 0.0, 1.0]), 0.3, 0.3)
+    parts = (vertices[faces][:, :, 2].mean(1) > 0.5).long()
+    body = BodyModel(
+        vertices, torch.zeros(len(vertices), 3, 10), torch.zeros(24, len(vertices)), torch.zeros(len(vertices), 24),
+        faces, uv_coords=vertices[:, :2], uv_faces=faces, part_names=("low", "high"), face_parts=parts,
+    )  # fmt: skip
+    light, light_parts = build_light_faces(body, 130)
+    assert len(np.unique(light)) == 130
+    for part in (0, 1):
+        allowed = set(faces[parts == part].flatten().tolist())
+        assert set(light[light_parts == part].flatten().tolist()) <= allowed
+        assert (light_parts == part).any()
 
 
 class Page:
