@@ -33,6 +33,7 @@ bench: $(VENV)/.installed
 	$(PY) benchmarks/rasterizer.py
 	$(PY) benchmarks/mixing.py
 	$(PY) benchmarks/actor_step.py
+	$(PY) benchmarks/evaluation.py
 	$(PY) -m benchmarks.generate
 	$(PY) -m benchmarks.vertex_memory
 
