@@ -92,6 +92,15 @@ def _check(config: Mapping[str, Any]) -> None:
         "num_seq_max": (isinstance(config["num_seq_max"], int) and config["num_seq_max"] >= 2, "must be at least 2"),
         "batch_size": (isinstance(config["batch_size"], int) and config["batch_size"] >= 1, "must be at least 1"),
         "ema": (isinstance(config["ema"], bool), "expected true (averaged weights, where the run kept them) or false"),
+        "max_pairs": (isinstance(config["max_pairs"], int) and config["max_pairs"] >= 1, "must be at least 1"),
+        "pair_samples": (
+            isinstance(config["pair_samples"], int) and 1 <= config["pair_samples"] <= 10000,
+            "must lie in 1..10000",
+        ),
+        "pair_recognizer": (
+            config["pair_recognizer"] is None or config["recognizer"] is not None,
+            "needs a recogniser of single actions too: recognizer=<run>",
+        ),
         "pairs": (config["pairs"] is None or isinstance(config["pairs"], list), "expected a list, [walk+drink]"),
     }
     faults = [Fault(f"{key}={config[key]}", rule) for key, (fine, rule) in rules.items() if not fine]

@@ -186,8 +186,9 @@ class CompositionalDataset(Dataset):
         self.mixer = mixer
         self.pairs = list(pairs)
         self.num_single = len(names)
-        kept = np.isin(clips.labels, settings.kept_classes(names))
-        self.singles = np.flatnonzero(kept)
+        kept = clips.indices[np.isin(clips.labels, settings.kept_classes(names))]
+        # The single clips alone, for whoever compares with real motions.
+        self.originals = MotionDataset(clips.clips, kept, clips.pose_format, clips.sampling, clips.centred)
         self._chosen = {label: self._draw_clips(label, names) for pair in pairs for label in pair}
         sizes = [len(self._chosen[a]) * len(self._chosen[b]) * settings.alphas_per_pair for a, b in self.pairs]
         self._starts = np.cumsum([0, *sizes])
@@ -204,13 +205,13 @@ class CompositionalDataset(Dataset):
         return sorted(members[order[: self.settings.clips_per_class]].tolist())
 
     def __len__(self) -> int:
-        return len(self.singles) + int(self._starts[-1])
+        return len(self.originals) + int(self._starts[-1])
 
     @property
     def labels(self) -> np.ndarray:
         """Class of every sample, `[N]` int64."""
         mixed = np.repeat(np.arange(len(self.pairs)) + self.num_single, np.diff(self._starts))
-        return np.concatenate([self.clips.labels[self.singles], mixed]).astype(np.int64)
+        return np.concatenate([self.originals.labels, mixed]).astype(np.int64)
 
     def mixture(self, number: int) -> Mixture:
         """What mixture `number`, 0 to the number of mixtures - 1, is made of."""
@@ -224,9 +225,9 @@ class CompositionalDataset(Dataset):
 
     def __getitem__(self, draw: Draw | int) -> MotionItem:
         index, seed = draw if isinstance(draw, tuple) else (draw, 0)
-        if index < len(self.singles):
-            return self.clips[Draw(int(self.singles[index]), seed)]
-        return {**self._blend(self.mixture(index - len(self.singles))), "seed": seed}
+        if index < len(self.originals):
+            return self.originals[Draw(index, seed)]
+        return {**self._blend(self.mixture(index - len(self.originals))), "seed": seed}
 
     def _blend(self, mixture: Mixture) -> MotionItem:
         # The frames of a clip are drawn once for all of its mixtures.

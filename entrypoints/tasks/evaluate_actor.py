@@ -37,6 +37,7 @@ def evaluate(run: "LoadedRun", module: Any, datamodule: Any, options: dict[str, 
     Raises:
         InputError: other actions than the run's, unknown pairs, an empty split, an unfit recogniser.
     """
+    from entrypoints.tasks.evaluate_pairs import evaluate_pairs
     from entrypoints.tasks.evaluate_recognition import add_recognition, load_recognizer
     from entrypoints.tasks.evaluate_recognizer import evaluate_recognizer
     from lightning_modules.actor.recognizer import RecognizerModule
@@ -61,6 +62,7 @@ def evaluate(run: "LoadedRun", module: Any, datamodule: Any, options: dict[str, 
         )
         return report
     add_recognition(run, module, datamodule, *judge, options, device, report)
+    evaluate_pairs(run, module, datamodule, judge, options, device, report)
     return report
 
 
@@ -94,7 +96,7 @@ def _evaluate_motions(run: "LoadedRun", module: Any, datamodule: Any, options: d
         if options["pairs"] is not None:
             pairs = parse_actions(options["pairs"], names)
         _add_pairs(report, names, pairs, real, generated, measure.generated_statistics(net, pairs, *settings))
-    elif options["pairs"]:
+    elif options["pairs"] and not datamodule.pairs:
         raise InputError(
             "pairs: this model was trained on single actions.\nUse a run of experiment=actor_mix for pairs"
         )
@@ -126,8 +128,9 @@ def _add_reconstruction(report: Report, errors: "Reconstruction", names: list[st
         "eval/kl_per_dim": errors.kl_per_dim(),
         "eval/active_dims": float(errors.active_dims()),
     }
-    report.metrics |= {f"eval/rc/{row[0]}": float(row[2]) for row in rows[:-1]}
-    report.metrics |= {f"eval/mpjpe_mm/{row[0]}": float(row[2 + terms.index("mpjpe_mm")]) for row in rows[:-1]}
+    seen = [row for row in rows[:-1] if row[1]]
+    report.metrics |= {f"eval/rc/{row[0]}": float(row[2]) for row in seen}
+    report.metrics |= {f"eval/mpjpe_mm/{row[0]}": float(row[2 + terms.index("mpjpe_mm")]) for row in seen}
 
     def draw() -> "Figure":
         return _bars(

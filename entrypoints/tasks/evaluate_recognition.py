@@ -124,10 +124,15 @@ def real_splits(datamodule: Any) -> "list[RealSplit]":
     from lightning_modules.actor.protocol import RealSplit
 
     if not datamodule.facts()["splits"]["held_out"]:
-        return [RealSplit(datamodule.train_set)]
-    test = copy.copy(datamodule.test_set)
+        return [RealSplit(_single_clips(datamodule.train_set))]
+    test = copy.copy(_single_clips(datamodule.test_set))
     test.centred = False
-    return [RealSplit(datamodule.train_set, "train"), RealSplit(test, "test")]
+    return [RealSplit(_single_clips(datamodule.train_set), "train"), RealSplit(test, "test")]
+
+
+def _single_clips(dataset: Any) -> Any:
+    """Without the mixtures of runs that have pairs of actions as classes."""
+    return getattr(dataset, "originals", dataset)
 
 
 def _add_metrics(report: Report, result: "ProtocolResult", splits: "list[RealSplit]") -> None:

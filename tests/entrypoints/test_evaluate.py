@@ -17,6 +17,7 @@ from tests.entrypoints.actor_run import NAMES, write_run
 OPTIONS: dict[str, Any] = {
     "device": "cpu", "output": None, "seed": 0, "samples": 2, "pairs": ["walk+drink"],
     "recognizer": None, "seeds": 2, "num_seq_max": 3000, "batch_size": 64, "ema": True,
+    "max_pairs": 2, "pair_samples": 2, "pair_recognizer": None,
     "data": {"root": None, "batch_size": None, "num_workers": None, "cache_dir": None},
 }  # fmt: skip
 

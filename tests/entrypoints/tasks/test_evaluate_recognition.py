@@ -19,9 +19,9 @@ from entrypoints.evaluate import evaluate_run
 from tests.entrypoints.actor_run import NAMES, write_run
 from tests.entrypoints.recognizer_run import write_recognizer
 
-OPTIONS: dict[str, Any] = {
-    "device": "cpu", "output": None, "seed": 0, "samples": 2, "pairs": None, "seeds": 2, "num_seq_max": 3000,
-    "batch_size": 7, "ema": True, "data": {"root": None, "batch_size": None, "num_workers": None, "cache_dir": None},
+_DEFAULTS = yaml.safe_load((Path(__file__).resolve().parents[3] / "conf" / "evaluate.yaml").read_text())
+OPTIONS: dict[str, Any] = {key: value for key, value in _DEFAULTS.items() if key != "defaults"} | {
+    "device": "cpu", "samples": 2, "seeds": 2, "batch_size": 7,
 }  # fmt: skip
 METRICS = ("accuracy", "fid", "kid", "diversity", "multimodality")
 
