@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, cast
 
+import torch
 import torch.nn.functional as F
 from lightning import LightningModule
 from torch import Tensor, nn
@@ -29,6 +30,8 @@ class RecognizerModule(LightningModule):
         num_classes: C.
         positions: makes the positions; None gives the network rotations.
         pose_rep, translation, glob, glob_rot: the pose format of its motions, see `PoseFormat`.
+        shortest: while training a motion is cut off after a random share of its frames, between this and 1, so that a
+            few frames are enough later on; 1 (published) cuts nothing.
         label_smoothing: share of the target that is spread over all classes while training, in [0, 1). Keeps the
             classes that come second in order; 0 as published.
         scheduler: called with the optimizer; None = constant learning rate.
@@ -50,6 +53,7 @@ class RecognizerModule(LightningModule):
         translation: bool = False,
         glob: bool = True,
         glob_rot: Sequence[float] = (3.141592653589793, 0.0, 0.0),
+        shortest: float = 1.0,
         label_smoothing: float = 0.0,
         scheduler: Callable[[Optimizer], Any] | None = None,
         scheduler_interval: Literal["epoch", "step"] = "epoch",
@@ -59,12 +63,15 @@ class RecognizerModule(LightningModule):
             raise InputError(f"data.num_classes={num_classes}: a recogniser needs at least 2 classes to tell apart")
         if not 0.0 <= label_smoothing < 1.0:
             raise InputError(f"model.label_smoothing={label_smoothing} must lie in [0, 1)")
+        if not 0.0 < shortest <= 1.0:
+            raise InputError(f"model.shortest={shortest} must lie above 0 and be at most 1")
         if scheduler_interval not in ("epoch", "step"):
             raise InputError(f"model.scheduler_interval='{scheduler_interval}' is not one of epoch, step")
         self.pose_format = PoseFormat(pose_rep, translation, glob, tuple(glob_rot))
         self.net = net
         self.positions = positions
         self.num_classes = num_classes
+        self.shortest = shortest
         self.label_smoothing = label_smoothing
         self.optimizer = optimizer
         self.scheduler = scheduler
@@ -133,7 +140,12 @@ class RecognizerModule(LightningModule):
         return (first + second) / 2
 
     def training_step(self, batch: MotionBatch, batch_idx: int) -> Tensor:
-        logits = self(batch).logits
+        mask = batch["mask"]
+        if self.shortest < 1.0:
+            share = self.shortest + (1.0 - self.shortest) * torch.rand(len(mask), device=mask.device)
+            kept = (share * mask.sum(dim=1)).ceil()
+            mask = mask & (torch.arange(mask.shape[1], device=mask.device) < kept[:, None])
+        logits = self.recognize(batch["motion"], mask).logits
         loss = self.compute_loss(logits, batch, self.label_smoothing)
         accuracy = (logits.argmax(dim=1) == batch["action"]).float().mean()
         named = {"train/loss": loss.detach(), "train/accuracy": accuracy}

@@ -242,6 +242,7 @@ def convert_recognizer(checkpoint: str | Path, body: str | None = None) -> dict[
             "num_classes": classes,
             "positions": positions,
             **pose,
+            "shortest": 1.0,
             "label_smoothing": 0.0,
             "optimizer": optimizer,
             "scheduler": None,
