@@ -76,7 +76,9 @@ def key_report(path: Path) -> tuple[list[str], list[str], list[str]]:
     """
     state = read_state(path)
     architecture = recognise(state, read_options(path.parent / "opt.yaml"), str(path))
-    used, partly, ignored = [], [], []
+    used: list[str] = []
+    partly: list[str] = []
+    ignored: list[str] = []
     for key in state:
         part, _, name = key.partition(".")
         how = layout_of(part, architecture.name(part)).use_of(name) if part in _PARTS else "constant"

@@ -4,7 +4,7 @@ Pre-norm layers after those of Joey NMT (Kreutzer et al. 2019), ReLU in the feed
 frames before them and to a source of one token per frame: latent, labels and time.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -43,6 +43,10 @@ class AutoregressiveLayer(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(width, eps=_EPSILON)
         self.dropout = Dropout(sizes.dropout)
 
+    def read_source(self, source: Tensor) -> KeysValues:
+        """What this layer attends to of the source `[B, T, D]`."""
+        return KeysValues(*self.source_attention.keys_values(source))
+
     def forward(
         self,
         x: Tensor,
@@ -55,7 +59,7 @@ class AutoregressiveLayer(nn.Module):
 
         Args:
             x: frames `[B, Q, D]`.
-            source: of `source_attention`.
+            source: of `read_source`.
             past: keys and values of the frames before x; None = there are none.
             frame_mask, source_mask: bool, broadcast to `[B, H, Q, T]`, True = may be attended; None = all.
 
@@ -108,7 +112,7 @@ class AutoregressiveDecoder(nn.Module):
         """
         latents = z.unsqueeze(1).expand(-1, mask.shape[1], -1)
         source = self.source_embedding(self.condition_source(latents, mask, action, second_action))
-        sources = [KeysValues(*layer.source_attention.keys_values(source)) for layer in self.layers]
+        sources = [layer.read_source(source) for layer in cast(list[AutoregressiveLayer], self.layers)]
         if target is None:
             poses = self._run_free(sources, mask, action, second_action)
         else:

@@ -33,7 +33,7 @@ class Recurrence(nn.GRU):
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         """`[B, T, D]` to `[B, T, D]`, from a hidden state of zeros."""
         with torch.autocast(x.device.type, enabled=False):
-            return super().forward(x.to(self.weight_ih_l0.dtype))[0]
+            return super().forward(x.to(next(self.parameters()).dtype))[0]
 
 
 class GRUEncoder(nn.Module):

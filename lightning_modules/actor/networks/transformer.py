@@ -144,7 +144,7 @@ class TransformerDecoder(nn.Module):
     def __init__(
         self,
         sizes: NetworkSizes,
-        memory: Callable[[NetworkSizes], nn.Module] = AddedAction,
+        memory: Callable[[NetworkSizes], Memory] = AddedAction,
         position: Callable[[int, float], nn.Module] = PositionalEncoding,
     ) -> None:
         super().__init__()
