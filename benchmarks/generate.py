@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,8 @@ Generate = Callable[[Tensor, Tensor], Tensor]
 
 class Positions(nn.Module):
     """Adds the positions of the frames, frames first."""
+
+    pe: Tensor
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -67,7 +70,13 @@ def sides(quick: bool) -> dict[str, Generate]:
     """The two ways to generate, with equal weights."""
     torch.manual_seed(0)
     width, layers, heads, ff = (32, 2, 4, 64) if quick else (256, 8, 4, 1024)
-    sizes = {"num_classes": CLASSES, "latent_dim": width, "ff_size": ff, "num_layers": layers, "num_heads": heads}
+    sizes: dict[str, Any] = {
+        "num_classes": CLASSES,
+        "latent_dim": width,
+        "ff_size": ff,
+        "num_layers": layers,
+        "num_heads": heads,
+    }
     net = ActorCVAE(TransformerEncoder, TransformerDecoder, **sizes).eval()
     stock = StockDecoder(width, layers, heads, ff, net.sizes.pose_size).eval()
     stock.load_state_dict(to_upstream(net.decoder.state_dict(), "decoder"))

@@ -7,6 +7,7 @@ import io
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -14,6 +15,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from components.errors import InputError
 from components.files.atomic import write_text
 from datamodules.actor.collate import collate_motions
+from lightning_modules.actor.networks.cvae import ActorCVAE
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +78,7 @@ class DurationReport(Callback):
             pl_module: has the network as `net`.
             datamodule: has the evaluation clips as `val_set` and knows `batch_size`.
         """
-        net = pl_module.net
+        net = cast(ActorCVAE, pl_module.net)
         training = net.training
         net.eval()
         result = {}

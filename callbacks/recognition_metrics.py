@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -12,6 +12,7 @@ from components.body.pose_format import PoseFormat
 from components.errors import InputError
 from datamodules.actor.collate import collate_motions
 from lightning_modules.actor.generation import decode
+from lightning_modules.actor.networks.cvae import ActorCVAE
 from lightning_modules.actor.protocol import LabelledFeatures, evaluate_features, recognize_motions, stream_seed
 
 FIGURES = ("fid", "kid", "recognition_accuracy", "diversity")
@@ -78,7 +79,7 @@ class RecognitionMetrics(Callback):
 
     def _check_monitor(self, trainer: Trainer) -> None:
         monitors = {getattr(callback, "monitor", None) for callback in trainer.checkpoint_callbacks}
-        named = sorted(monitors & {f"val/{name}" for name in FIGURES})
+        named = [f"val/{name}" for name in FIGURES if f"val/{name}" in monitors]
         interval = trainer.check_val_every_n_epoch or 1
         if named and self.every_n_epochs and interval % self.every_n_epochs:
             raise InputError(
@@ -118,18 +119,18 @@ class RecognitionMetrics(Callback):
             datamodule: has the evaluation clips as `val_set`, and knows `pose_format` and `num_classes`.
             trial: with a few motions only.
         """
-        device, pose_format = pl_module.device, datamodule.pose_format
+        net, device, pose_format = cast(ActorCVAE, pl_module.net), pl_module.device, datamodule.pose_format
         recognizer = self._recognizer.to(device)
         count = min(self.samples, _TRIAL) if trial else self.samples
         rows = self._choice(len(datamodule.val_set), count)
         if self._real is None or len(self._real.labels) != count:
             self._real = self._recognize_real(recognizer, datamodule.val_set, rows, pose_format, device)
         generator = torch.Generator().manual_seed(stream_seed(self.seed, "latents"))
-        z = torch.randn(count, pl_module.net.sizes.latent_dim, generator=generator)
+        z = torch.randn(count, net.sizes.latent_dim, generator=generator)
         found = []
         for part in torch.arange(count).split(self.batch_size):
             labels, lengths = self._real.labels[part], self._lengths[part]
-            made = decode(pl_module.net, z[part], lengths, labels, labels)
+            made = decode(net, z[part], lengths, labels, labels)
             found.append((*recognize_motions(recognizer, made.motion, made.mask, pose_format), labels))
         generated = LabelledFeatures(*map(torch.cat, zip(*found, strict=True)))
         sets = {"gen": generated, "gt": self._real}
