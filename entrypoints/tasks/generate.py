@@ -26,7 +26,7 @@ _LONGEST_SEGMENT = 10_000
 _FORMATS = ("npz", "mp4", "gif", "stick", "strip", "html", "gltf", "bvh", "obj")
 _PICTURES = ("mp4", "gif", "stick", "strip")
 # Where a chain decides, these options say nothing; values as in the dataclass.
-_NOT_IN_A_CHAIN = ("actions", "duration", "interpolate", "noise_same_action", "noise_diff_action")
+_NOT_IN_A_CHAIN = ("actions", "duration", "interpolate", "noise_same_action", "noise_diff_action", "alpha")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Options:
     noise_diff_action: Literal["random", "same"] = "random"
     fact: float = 1.0
     interpolate: Literal["latents", "actions"] | None = None
+    alpha: float | None = None
     chain: list[str] | str | None = None
     overlap: int = 8
     window: int | None = None
@@ -69,6 +70,7 @@ class Options:
             "samples": (1 <= self.samples <= 1000, "must lie in 1..1000"),
             "seed": (0 <= self.seed < 2**63, "must be a whole number from 0 on"),
             "fact": (self.fact >= 0, "must be at least 0"),
+            "alpha": (self.alpha is None or 0 <= self.alpha <= 1, "must lie in 0..1 (share of the first action)"),
             "fps": (self.fps is None or 0 < self.fps <= 1000, "must lie above 0 and be at most 1000"),
             "size": (32 <= self.size <= 2048, "must lie in 32..2048 pixels"),
             "overlap": (0 <= self.overlap <= 200, "must lie in 0..200 frames"),
@@ -212,7 +214,7 @@ def generate(
         )  # fmt: skip
     request = MotionRequest(
         actions, durations, options.samples, options.noise_same_action, options.noise_diff_action, options.fact,
-        options.interpolate, options.seed,
+        options.interpolate, options.seed, options.alpha,
     )  # fmt: skip
     return sample_motions(net, request, names, pose_format, fps, betas)
 

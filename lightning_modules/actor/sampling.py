@@ -22,6 +22,7 @@ from lightning_modules.actor.generation import (
     latent_noise,
     lay_out,
     parse_actions,
+    request_alpha,
     smpl_parameters,
 )
 from lightning_modules.actor.networks.cvae import ActorCVAE
@@ -44,6 +45,7 @@ class MotionRequest:
         interpolate: `latents` goes from one random latent to another, `actions` from each action to the next one with
             one latent; None samples.
         seed: of the latents.
+        alpha: share of the first action in pairs, for networks with `alpha_embedding`; None = half.
     """
 
     actions: Sequence[str]
@@ -54,6 +56,7 @@ class MotionRequest:
     fact: float = 1.0
     interpolate: Literal["latents", "actions"] | None = None
     seed: int = 0
+    alpha: float | None = None
 
 
 @dataclass(frozen=True)
@@ -101,17 +104,24 @@ def sample_motions(
         betas: `[10]` shape of the body, None = mean shape.
 
     Raises:
-        InputError: unknown or too many actions, a pair for a model of single actions, durations or modes out of range.
+        InputError: unknown or too many actions, a pair for a model of single actions, durations or modes out of range,
+            a share for a model that was not told of any in training.
     """
     refuse_positions(pose_format)
+    if request.alpha is not None and not net.sizes.alpha_embedding:
+        raise InputError(
+            f"alpha={request.alpha}: this run was not told the shares of its mixtures.\n"
+            "Train one with model.net.alpha_embedding=true and data.mix.alpha=uniform"
+        )
     pairs = parse_actions(request.actions, action_names, net.sizes.conditioning)
     if request.interpolate != "actions":
         pairs = list(dict.fromkeys(pairs))
-    columns, first, second, lengths = _rows(pairs, request, action_names)
+    columns, first, second, lengths, shares = _rows(pairs, request, action_names)
     z = _latents(request, len(columns), net.sizes.latent_dim)
     # Rows are sample-major; the reader wants an action's samples next to each other.
     order = torch.arange(len(z)).view(request.num_samples, len(columns)).T.reshape(-1)
-    motions = decoded_parameters(net, z[order], lengths[order], first[order], second[order], pose_format)
+    rows = (z[order], lengths[order], first[order], second[order])
+    motions = decoded_parameters(net, *rows, pose_format, shares[order])
     sampled = []
     for row, (poses, trans) in enumerate(motions):
         column, sample = columns[row // request.num_samples], row % request.num_samples
@@ -141,8 +151,8 @@ def refuse_positions(pose_format: PoseFormat) -> None:
 
 def _rows(
     pairs: Sequence[ActionPair], request: MotionRequest, action_names: Sequence[str]
-) -> tuple[list[_Column], Tensor, Tensor, Tensor]:
-    """Columns, and labels (soft ones with `interpolate=actions`) and lengths of all rows, sample-major."""
+) -> tuple[list[_Column], Tensor, Tensor, Tensor, Tensor]:
+    """Columns, and labels (soft with `interpolate=actions`), lengths and shares of all rows, sample-major."""
     for frames in request.durations:
         if not 1 <= frames <= LONGEST:
             raise InputError(f"duration={frames}: expected 1 to {LONGEST} frames")
@@ -174,7 +184,10 @@ def _rows(
             )
             for side in (0, 1)
         )
-    return columns, first, second, lengths
+    alpha = 0.5 if request.alpha is None else request.alpha
+    here, there = (request_alpha([way[side] for way in ways], action_names, alpha) for side in (0, 1))
+    steps = torch.linspace(0.0, 1.0, request.num_samples).unsqueeze(1)  # ways lead nowhere but with interpolate=actions
+    return columns, first, second, lengths, torch.lerp(here, there, steps).flatten()
 
 
 def _ways(pairs: Sequence[ActionPair], between: bool) -> Iterator[tuple[ActionPair, ActionPair]]:
@@ -200,11 +213,17 @@ def _latents(request: MotionRequest, columns: int, width: int) -> Tensor:
 
 
 def decoded_parameters(
-    net: ActorCVAE, z: Tensor, lengths: Tensor, first: Tensor, second: Tensor, pose_format: PoseFormat
+    net: ActorCVAE,
+    z: Tensor,
+    lengths: Tensor,
+    first: Tensor,
+    second: Tensor,
+    pose_format: PoseFormat,
+    alpha: Tensor | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Poses `[T, 72]` (axis-angle, y up) and translations `[T, 3]` of each row, on the CPU, some rows at a time."""
     for rows in torch.arange(len(z)).split(_ROWS_AT_ONCE):
-        made = decode(net, z[rows], lengths[rows], first[rows], second[rows])
+        made = decode(net, z[rows], lengths[rows], first[rows], second[rows], None if alpha is None else alpha[rows])
         poses, trans = smpl_parameters(made.motion, made.mask, pose_format)
         for row, length in enumerate(lengths[rows].tolist()):
             yield poses[row, :length].cpu(), trans[row, :length].cpu()

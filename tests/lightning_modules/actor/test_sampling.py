@@ -92,3 +92,24 @@ def test_many_rows_are_decoded_in_parts(net: ActorCVAE) -> None:
 )
 def test_file_names(title: str, name: str) -> None:
     assert file_name(title) == name
+
+
+def test_the_share_of_the_first_action() -> None:
+    config = actor_config()
+    config["model"]["net"]["alpha_embedding"] = True
+    told = build_module(config).net
+    with torch.no_grad():
+        torch.nn.init.normal_(told.decoder.alpha_film.modulation.weight)
+
+    def poses(alpha: float | None) -> list[torch.Tensor]:
+        return [each.motion.poses for each in sample(told, "walk", "walk+drink", alpha=alpha)]
+
+    low, high, half, default = poses(0.1), poses(0.9), poses(0.5), poses(None)
+    assert torch.equal(low[0], high[0])  # of a single action the share is 1
+    assert not torch.allclose(low[1], high[1], atol=1e-3)
+    assert torch.equal(half[1], default[1])
+
+
+def test_a_share_for_a_model_that_knows_none(net: ActorCVAE) -> None:
+    with pytest.raises(InputError, match="alpha_embedding=true"):
+        sample(net, "walk+drink", alpha=0.3)
