@@ -77,7 +77,7 @@ def sides(quick: bool) -> dict[str, Generate]:
         "num_layers": layers,
         "num_heads": heads,
     }
-    net = ActorCVAE(TransformerEncoder, TransformerDecoder, **sizes).eval()
+    net = ActorCVAE(TransformerEncoder, TransformerDecoder, CLASSES, **sizes).eval()
     stock = StockDecoder(width, layers, heads, ff, net.sizes.pose_size).eval()
     stock.load_state_dict(to_upstream(net.decoder.state_dict(), "decoder"))
 
