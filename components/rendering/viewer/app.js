@@ -58,6 +58,7 @@ function resize() {
   const ratio = Math.min(window.devicePixelRatio || 1, 2);
   canvas.width = Math.max(1, Math.round(canvas.clientWidth * ratio));
   canvas.height = Math.max(1, Math.round(canvas.clientHeight * ratio));
+  if (state.box && !camera.touched) camera.fit(state.box, aspect());
   state.dirty = true;
 }
 

@@ -5,12 +5,12 @@ const SLOPE = Math.tan(15 * Math.PI / 180);
 
 class Camera {
   constructor() {
-    this.yaw = 0.6; this.pitch = 0.22; this.distance = 6; this.target = [0, 0.9, 0]; this.home = null; this.shift = [0, 0, 0];
+    this.yaw = 0.6; this.pitch = 0.22; this.distance = 6; this.target = [0, 0.9, 0]; this.home = null; this.shift = [0, 0, 0]; this.touched = false;
   }
 
   // The nearest place, in this direction, from which all points are in the picture.
   fit(box, aspect) {
-    this.home = box;
+    this.home = box; this.touched = false;
     const towards = [Math.cos(this.pitch) * Math.sin(this.yaw), Math.sin(this.pitch), Math.cos(this.pitch) * Math.cos(this.yaw)];
     const right = unit(cross([0, 1, 0], towards)), up = cross(towards, right);
     const center = scale(add(box.low, box.high), 0.5), sides = [];
@@ -32,11 +32,12 @@ class Camera {
     if (this.home) this.fit(this.home, aspect);
   }
 
-  turn(dx, dy) { this.yaw -= dx; this.pitch = clamp(this.pitch + dy, -0.05, 1.55); }
+  turn(dx, dy) { this.touched = true; this.yaw -= dx; this.pitch = clamp(this.pitch + dy, -0.05, 1.55); }
 
-  zoom(factor) { this.distance = clamp(this.distance * factor, 0.6, 80); }
+  zoom(factor) { this.touched = true; this.distance = clamp(this.distance * factor, 0.6, 80); }
 
   pan(dx, dy, height) {
+    this.touched = true;
     const unitSize = 2 * SLOPE * this.distance / height;
     const right = [Math.cos(this.yaw), 0, -Math.sin(this.yaw)];
     this.shift = add(this.shift, add(scale(right, -dx * unitSize), [0, dy * unitSize, 0]));

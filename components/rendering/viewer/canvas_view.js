@@ -2,7 +2,7 @@
 
 // Half the width of the limb that ends at a joint, metres.
 const THICKNESS = {
-  hip: 0.1, spine1: 0.13, spine2: 0.135, spine3: 0.14, knee: 0.075, ankle: 0.05, foot: 0.04, neck: 0.07, collar: 0.08,
+  hip: 0.085, spine1: 0.13, spine2: 0.135, spine3: 0.14, knee: 0.075, ankle: 0.05, foot: 0.04, neck: 0.07, collar: 0.08,
   head: 0.06, shoulder: 0.065, elbow: 0.048, wrist: 0.036, hand: 0.034,
 };
 const PIECE_OF = { hip: "trousers", knee: "trousers", ankle: "trousers", foot: "shoes", wrist: "skin", hand: "skin", neck: "skin", head: "skin" };
@@ -41,7 +41,7 @@ class CanvasView {
         if (!a || !b) continue;
         const size = mode === "bones" ? 0.018 : THICKNESS[kind] || 0.05, depth = (a[2] + b[2]) / 2;
         const color = mode === "bones" ? colors.sides[sideOf(this.body.names[j])] : this.colorOf(motion, kind);
-        strokes.push({ a, b, depth, width: 2 * size * unitSize / depth, color, plain: /spine|collar|neck/.test(kind) });
+        strokes.push({ a, b, depth, width: 2 * size * unitSize / depth, color, plain: /spine|collar|neck|hip/.test(kind) });
         const ground = ends.map((p) => screen([p[0] - LIGHT[0] / LIGHT[1] * p[1], 0.002, p[2] - LIGHT[2] / LIGHT[1] * p[1]]));
         if (ground[0] && ground[1]) { shadow.moveTo(ground[0][0], ground[0][1]); shadow.lineTo(ground[1][0], ground[1][1]); }
       }
