@@ -71,7 +71,6 @@ def sides(quick: bool) -> dict[str, Generate]:
     torch.manual_seed(0)
     width, layers, heads, ff = (32, 2, 4, 64) if quick else (256, 8, 4, 1024)
     sizes: dict[str, Any] = {
-        "num_classes": CLASSES,
         "latent_dim": width,
         "ff_size": ff,
         "num_layers": layers,
