@@ -110,7 +110,9 @@ def _read_npz(path: Path) -> dict[str, Any]:
             wanted = {"poses", "trans", "transl", *_FPS_KEYS}
             return {key: file[key] for key in file.files if key in wanted}
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
-        raise InputError(f"{path} cannot be read ({error}); expected an npz of plain arrays") from error
+        # numpy's own advice would run what the file holds.
+        reason = "no npz, or one of pickled objects" if "allow_pickle" in str(error) else error
+        raise InputError(f"{path} cannot be read ({reason}); expected an npz of plain arrays") from error
 
 
 def _numbers(path: Path, key: str, value: Any) -> np.ndarray:
@@ -228,10 +230,11 @@ def resample(motion: SourceMotion, fps: float) -> SourceMotion:
     frames = len(motion.rotations)
     if frames == 1 or abs(motion.fps - fps) < 1e-3 * fps:
         return SourceMotion(motion.rotations, motion.root, fps)
-    count = int((frames - 1) / motion.fps * fps + 1e-6) + 1
+    # Files round their frame time: the last frame is not lost to that.
+    count = int((frames - 1) / motion.fps * fps + 1e-2) + 1
     time = torch.arange(count, dtype=torch.float64) * (motion.fps / fps)
     before = time.floor().long().clamp(max=frames - 2)
-    weight = (time - before)[:, None]
+    weight = (time - before)[:, None].clamp(max=1.0)
     quaternions = rot.matrix_to_quaternion(motion.rotations)
     between = rot.slerp(quaternions[before], quaternions[before + 1], weight[:, None])
     return SourceMotion(
