@@ -26,7 +26,11 @@ def polynomial_kernel(one: Tensor, two: Tensor) -> Tensor:
 
 
 def kernel_distance(
-    features: Tensor, other: Tensor, num_subsets: int = 100, generator: torch.Generator | None = None
+    features: Tensor,
+    other: Tensor,
+    num_subsets: int = 100,
+    generator: torch.Generator | None = None,
+    related: Tensor | None = None,
 ) -> KernelDistance:
     """Unbiased estimate from all samples, and its interval from random halves of both sets.
 
@@ -38,10 +42,15 @@ def kernel_distance(
         other: `[M, D]`.
         num_subsets: how many random halves; 0 = no interval.
         generator: of the halves, on the CPU; None = seed 0.
+        related: bool `[N, M]`, pairs of samples that are not independent (two cuts of one recording). They are left
+            out of the term between the sets, as a sample's pair with itself is left out within a set (Gretton et al.
+            2012, equation 4); otherwise two draws from one collection come out well below 0. None = no such pair.
 
     Raises:
-        ValueError: an empty set.
+        ValueError: an empty set, or all pairs are related.
     """
+    if related is not None and bool(related.all()):
+        raise ValueError("all samples of the two sets are related; nothing is left to compare")
     if len(features) == 0 or len(other) == 0:
         raise ValueError(f"{len(features)} and {len(other)} samples: the kernel distance needs some of both")
     if min(len(features), len(other)) == 1:
@@ -50,13 +59,14 @@ def kernel_distance(
             stacklevel=2,
         )
     kernels = polynomial_kernel(features, features), polynomial_kernel(other, other), polynomial_kernel(features, other)
+    apart = torch.ones_like(kernels[2]) if related is None else (~related).to(kernels[2])
     everything = [torch.ones(1, len(each), dtype=torch.float64, device=features.device) for each in (features, other)]
-    value = _discrepancies(*kernels, *everything)[0]
+    value = _discrepancies(*kernels, apart, *everything)[0]
     if num_subsets == 0 or min(len(features), len(other)) < 4:
         return KernelDistance(value, value.new_tensor(torch.nan))
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     halves = [_random_halves(len(each), num_subsets, generator).to(features.device) for each in (features, other)]
-    return KernelDistance(value, 1.96 * _discrepancies(*kernels, *halves).std(correction=0))
+    return KernelDistance(value, 1.96 * _discrepancies(*kernels, apart, *halves).std(correction=0))
 
 
 def _random_halves(count: int, num_subsets: int, generator: torch.Generator) -> Tensor:
@@ -65,9 +75,11 @@ def _random_halves(count: int, num_subsets: int, generator: torch.Generator) -> 
     return (order < count // 2).double()
 
 
-def _discrepancies(first: Tensor, second: Tensor, cross: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+def _discrepancies(
+    first: Tensor, second: Tensor, cross: Tensor, apart: Tensor, rows: Tensor, columns: Tensor
+) -> Tensor:
     """Squared discrepancy of each pair of subsets, given by indicators `[S, N]` and `[S, M]`: `[S]`."""
-    mixed = ((rows @ cross) * columns).sum(1) / (rows.sum(1) * columns.sum(1))
+    mixed = ((rows @ (cross * apart)) * columns).sum(1) / ((rows @ apart) * columns).sum(1)
     return _within(first, rows) + _within(second, columns) - 2 * mixed
 
 

@@ -34,8 +34,9 @@ def draw_confusions(matrices: "Mapping[str, Tensor]", names: Sequence[str], spli
     labels = [name.replace("_", " ") for name in names]
     extra = any(matrix.shape[1] > count for matrix in matrices.values())
     columns = [*labels, "two actions"] if extra else labels
-    side = max(3.4, 0.36 * count + 1.9)
-    figure = Figure(figsize=(side * len(matrices) + 0.6, side + 0.3), layout="constrained")
+    cells, text = max(2.4, 0.36 * count), 0.065 * max(map(len, columns))  # inches
+    size = (len(matrices) * (cells + 0.15) + text + 1.2, cells + 0.72 * text + 0.9)
+    figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(1, len(matrices), squeeze=False, sharey=True)[0]
     for axes, (title, matrix) in zip(panels, matrices.items(), strict=True):
         counts = matrix[:count].double()
@@ -109,6 +110,9 @@ def draw_metric_bars(result: "ProtocolResult", split: "RealSplit", published: "S
         plain_axes(axes, HEADINGS[metric], grid="y")
         axes.set_axisbelow(True)
         axes.set_xticks(range(len(SETS)), [_LABELS[which] for which in SETS], rotation=30, ha="right", fontsize=8)
+    seeds = "1 seed" if len(result.seeds) == 1 else f"{len(result.seeds)} seeds, 95 % intervals of the mean"
+    which_motions = {"": "", "train": "training motions, ", "test": "held-out motions, "}
+    figure.suptitle(f"{which_motions.get(split.name, split.name + ', ')}{seeds}", fontsize=9, x=0.01, ha="left")
     handles, labels = figure.axes[0].get_legend_handles_labels()
     if handles:
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8, frameon=False)

@@ -2,10 +2,12 @@
 
 For every seed and split two independent passes over the real motions are made (`gt`, `gt2`: order, choice and frames
 are drawn anew), and one motion is generated for every real one of the first pass, with its label and length (`gen`).
-Distances are taken to `gt`, so those of `gt2` are the noise floor. All chance comes from the seed.
+Distances are taken to `gt`, so those of `gt2` are the noise floor, of other frames of the same clips. All chance comes
+from the seed.
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -45,6 +47,7 @@ class LabelledFeatures(NamedTuple):
     features: Tensor  # [N, D]
     logits: Tensor  # [N, C]
     labels: Tensor  # [N] int64
+    clips: Tensor | None = None  # [N] int64, numbers of real clips; KID does not compare a clip with itself
 
 
 class Recognizer(Protocol):
@@ -156,9 +159,10 @@ def evaluate_features(
         `{metric}_{set}` for every metric of `METRICS` and every set; multimodality is NaN where no class has two
         samples.
     """
-    real = sets[reference].features
-    figures = {}
-    for name, (features, logits, labels) in sets.items():
+    real = sets[reference]
+    figures: dict[str, float] = {}
+    for name, (features, logits, labels, clips) in sets.items():
+        related = None if clips is None or real.clips is None else clips[:, None] == real.clips
         generator = torch.Generator().manual_seed(stream_seed(seed, "pairs"))
         pairs = draw_pairs(len(features), generator=generator)
         class_pairs = draw_class_pairs(
@@ -166,8 +170,8 @@ def evaluate_features(
         )
         values = {
             "accuracy": accuracy(_confusion(logits, labels)),
-            "fid": frechet_distance(features, real),
-            "kid": kernel_distance(features, real, num_subsets=0).value,
+            "fid": frechet_distance(features, real.features),
+            "kid": _kid(features, real.features, related),
             "diversity": mean_pair_distance(features, pairs),
             "multimodality": mean_pair_distance(features, class_pairs),
         }
@@ -265,7 +269,7 @@ class _SeedJob:
             sets = self._features(split)
             seed = stream_seed(self.seed, split.name, "metrics")
             figures = evaluate_features(sets, self.num_classes, seed, class_names=class_names, warn=warn)
-            for which, (_, logits, labels) in sets.items():
+            for which, (_, logits, labels, _) in sets.items():
                 confusion[split.figure("", which)] = _confusion(logits, labels).tolist()
                 for metric in METRICS:
                     metrics[split.figure(metric, which)] = round(figures[f"{metric}_{which}"], _DECIMALS)
@@ -277,29 +281,42 @@ class _SeedJob:
         latents = torch.randn(count, self.net.sizes.latent_dim, generator=chance)
         found: dict[str, list[LabelledFeatures]] = {which: [] for which in SETS}
         start = 0
-        for batch in self._batches(split, "gt"):
+        for clips, batch in self._batches(split, "gt"):
             labels, rows = batch["action"], slice(start, start + len(batch["action"]))
             start = rows.stop
             made = decode(self.net, latents[rows], batch["lengths"], labels, labels)
             found["gen"].append(self._recognize(made.motion, made.mask, labels))
-            found["gt"].append(self._recognize(batch["motion"], batch["mask"], labels))
-        for batch in self._batches(split, "gt2"):
-            found["gt2"].append(self._recognize(batch["motion"], batch["mask"], batch["action"]))
-        return {which: LabelledFeatures(*map(torch.cat, zip(*parts))) for which, parts in found.items()}
+            found["gt"].append(self._recognize(batch["motion"], batch["mask"], labels, clips))
+        for clips, batch in self._batches(split, "gt2"):
+            found["gt2"].append(self._recognize(batch["motion"], batch["mask"], batch["action"], clips))
+        return {which: _joined(parts) for which, parts in found.items()}
 
-    def _batches(self, split: RealSplit, which: str) -> Iterator[MotionBatch]:
-        """One pass over the motions of a split, in an order and with frames of its own."""
+    def _batches(self, split: RealSplit, which: str) -> Iterator[tuple[Tensor, MotionBatch]]:
+        """One pass over the motions of a split, in an order and with frames of its own: numbers of clips, batches."""
         chance = torch.Generator().manual_seed(stream_seed(self.seed, split.name, which))
         order = torch.randperm(len(split.motions), generator=chance)[: self.options.num_seq_max].tolist()
         frames = torch.randint(0, 2**62, (len(order),), generator=chance).tolist()
         draws = list(zip(order, frames))
         for start in range(0, len(draws), self.options.batch_size):
-            yield self.collate([split.motions[draw] for draw in draws[start : start + self.options.batch_size]])
+            part = draws[start : start + self.options.batch_size]
+            yield torch.tensor([clip for clip, _ in part]), self.collate([split.motions[draw] for draw in part])
 
-    def _recognize(self, motion: Tensor, mask: Tensor, labels: Tensor) -> LabelledFeatures:
+    def _recognize(self, motion: Tensor, mask: Tensor, labels: Tensor, clips: Tensor | None = None) -> LabelledFeatures:
         answer = recognize_motions(self.recognizer, motion.to(self.device), mask.to(self.device), self.source)
         self.advance(len(labels))
-        return LabelledFeatures(answer.features, answer.logits, labels)
+        return LabelledFeatures(answer.features, answer.logits, labels, clips)
+
+
+def _joined(parts: Sequence[LabelledFeatures]) -> LabelledFeatures:
+    features, logits, labels = (torch.cat([part[place] for part in parts]) for place in range(3))  # type: ignore[misc]
+    numbers = [part.clips for part in parts if part.clips is not None]
+    return LabelledFeatures(features, logits, labels, torch.cat(numbers) if numbers else None)
+
+
+def _kid(features: Tensor, real: Tensor, related: Tensor | None) -> float:
+    if related is not None and bool(related.all()):  # the same single clip
+        return math.nan
+    return float(kernel_distance(features, real, num_subsets=0, related=related).value)
 
 
 def _confusion(logits: Tensor, labels: Tensor) -> Tensor:

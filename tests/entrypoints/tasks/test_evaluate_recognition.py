@@ -129,8 +129,8 @@ def test_what_is_no_recogniser_of_these_motions(data: Path, tmp_path: Path) -> N
 def test_a_recogniser_has_an_evaluation_of_its_own(data: Path, tmp_path: Path) -> None:
     recognizer = write_recognizer(tmp_path / "recognizer", str(data))
     report, folder = evaluate_run({**OPTIONS, "run": str(recognizer), "recognizer": None})
-    assert report.metrics["eval/accuracy/all"] == pytest.approx(report.metrics["test/accuracy"])
-    assert "| walk |" in (folder / "accuracy.md").read_text()
+    assert report.metrics["eval/accuracy"] == pytest.approx(report.metrics["test/accuracy"])
+    assert "| walk |" in (folder / "recognition.md").read_text()
     assert (folder / "figures" / "confusion.png").is_file()
 
 
