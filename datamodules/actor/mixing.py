@@ -12,7 +12,7 @@ from components.spelling import did_you_mean
 from datamodules.actor.batch import MotionBatch, MotionItem
 from datamodules.actor.blending import Blend, align_heading, blend_motions, check_blend
 from datamodules.actor.collate import collate_motions
-from datamodules.actor.masks import blend_weights, class_masks
+from datamodules.actor.masks import blend_weights, class_masks, leg_action
 from datamodules.samplers import fold_seed
 
 
@@ -43,8 +43,9 @@ class MixingCollate:
         masks: `table` (every class must have a row), `data` (leg or arm mask by leg motion), `auto` (table, else data).
         mask_table: YAML file of masks; None = the shipped one.
         leg_classes: number of leg actions for masks from data; None finds the largest gap.
-        pairs: allowed pairs, as names or labels; None allows all.
-        ordered_pairs: whether (a, b) leaves (b, a) out.
+        pairs: allowed pairs, as names or labels; `leg_arm` allows a leg action with an arm action, by how much the legs
+            move; None allows all.
+        ordered_pairs: whether (a, b) leaves (b, a) out; of `leg_arm` the leg action is then first.
         align_heading: turn the partner about the vertical axis to face as the first motion does.
         length: `min` or `first`.
         translation_weight: share in the translation row: `alpha`, or as the `pelvis`.
@@ -71,7 +72,7 @@ class MixingCollate:
         masks: Literal["auto", "table", "data"] = "auto",
         mask_table: str | None = None,
         leg_classes: int | None = None,
-        pairs: list[list[str | int]] | None = None,
+        pairs: list[list[str | int]] | Literal["leg_arm"] | None = None,
         ordered_pairs: bool = False,
         align_heading: bool = False,
         length: Literal["min", "first"] = "min",
@@ -103,7 +104,7 @@ class MixingCollate:
         self.ratio = ratio
         self.keep_originals = keep_originals
         self.masks = class_masks(action_names, leg_motion, masks, mask_table, leg_classes)
-        self.allowed = _allowed_pairs(action_names, pairs, ordered_pairs)
+        self.allowed = _allowed_pairs(action_names, pairs, ordered_pairs, leg_motion, leg_classes)
 
     def __call__(self, items: Sequence[MotionItem]) -> MotionBatch:
         """Items of one batch, any order and number of classes, to `[synthetic, originals]`."""
@@ -195,10 +196,24 @@ def _concatenate(first: MotionBatch, second: MotionBatch) -> MotionBatch:
     }
 
 
-def _allowed_pairs(names: Sequence[str], pairs: Sequence[Sequence[str | int]] | None, ordered: bool) -> Tensor:
+def _allowed_pairs(
+    names: Sequence[str],
+    pairs: Sequence[Sequence[str | int]] | str | None,
+    ordered: bool,
+    leg_motion: Tensor | None,
+    leg_classes: int | None,
+) -> Tensor:
     """`[C, C]` bool: may the row's class be first with the column's class as partner."""
     if pairs is None:
         return ~torch.eye(len(names), dtype=torch.bool)
+    if pairs == "leg_arm":
+        if leg_motion is None:
+            raise ValueError("leg_arm needs the leg motion of the classes")
+        is_leg = leg_action(leg_motion, leg_classes)
+        both = is_leg[:, None] & ~is_leg[None, :]
+        return both if ordered else both | both.T
+    if isinstance(pairs, str):
+        raise InputError(f"data.mix.pairs='{pairs}': expected leg_arm, or pairs like [[walk, drink]]")
     allowed = torch.zeros(len(names), len(names), dtype=torch.bool)
     for pair in pairs:
         if isinstance(pair, str) or len(pair) != 2:

@@ -75,6 +75,12 @@ def evaluate_pairs(
     from lightning_modules.actor.pair_evaluation import Observer
 
     names = list(datamodule.action_names)
+    if any("+" in name for name in action_names(recognizer[0])):
+        log.warning(
+            "recognizer=%s has pairs as classes of their own, and puts them above the single actions: its two highest "
+            "single actions say little. Use one of experiment=actor_recognizer_gru_mix, and this as pair_recognizer",
+            recognizer[0].run_dir,
+        )
     pair_module, pair_labels = _pair_recognizer(options["pair_recognizer"], recognizer, names, run, pairs)
     single = [name for name in names if "+" not in name]
     observer = Observer(

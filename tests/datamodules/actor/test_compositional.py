@@ -198,6 +198,9 @@ def test_mix_from_the_command_line():
     none = composed("experiment=actor_mix", "mix=none")
     assert {key: none.data.mix[key] for key in collate} == {**collate, "enabled": False}
     assert none.model.net.conditioning == "pair"
+    assert composed("experiment=actor", "mix=collate").model.net.conditioning == "pair"
+    assert composed("experiment=actor_mix", "model=actor_gru").model.net.conditioning == "pair"
+    assert composed("experiment=actor_recognizer_gru", "mix=mixtures").data.mix.enabled
     pairs = composed("experiment=actor_mix", "mix=compositional")
     assert pairs.data.mix._target_.endswith("CompositionalClasses")
     assert pairs.data.mix.align_heading

@@ -97,6 +97,21 @@ def test_allowed_pairs():
     assert len(batch["action"]) == 2 + 8
 
 
+def test_legs_with_arms():
+    motion = torch.tensor([0.9, 0.01, 0.02, 0.8])
+    allowed = collate(pairs="leg_arm", leg_motion=motion).allowed
+    pairs = {tuple(pair) for pair in allowed.nonzero().tolist()}
+    assert pairs == {(0, 1), (0, 2), (3, 1), (3, 2), (1, 0), (2, 0), (1, 3), (2, 3)}
+    ordered = collate(pairs="leg_arm", ordered_pairs=True, leg_motion=motion, leg_classes=1).allowed
+    assert ordered.nonzero().tolist() == [[0, 1], [0, 2], [0, 3]]
+
+
+def test_unclipped_shares():
+    shares = collate(alpha="normal", alpha_std=1.0, alpha_clip=False).draw_alpha(500, torch.Generator().manual_seed(0))
+    assert shares.min() < 0
+    assert shares.max() > 1
+
+
 def test_ratio_and_originals():
     labels = [0, 0, 1, 1]
     assert len(collate(ratio=2.0)(items(labels))["action"]) == 12
@@ -184,7 +199,7 @@ def test_chance_comes_from_the_items_alone():
         ({"translation_weight": "half"}, "translation_weight"),
         ({"pairs": [["walk", "drinc"]]}, "unknown action 'drinc' .did you mean 'drink'"),
         ({"pairs": [["walk", 4]]}, "unknown action '4'"), ({"pairs": [["walk"]]}, "pairs like"),
-        ({"pairs": ["walk"]}, "pairs like"), ({"pairs": [["walk", "walk"]]}, "twice"),
+        ({"pairs": ["walk"]}, "pairs like"), ({"pairs": "legs"}, "leg_arm"), ({"pairs": [["walk", "walk"]]}, "twice"),
     ],
 )  # fmt: skip
 def test_faults_name_the_key(options, message):
