@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _COLOURS = {"gen": "#2b6cb0", "gt": "#94a3b8", "gt2": "#cbd5e1"}
 _LABELS = {"gen": "generated", "gt": "real", "gt2": "real, again"}
+# Up to so many classes the cells of a confusion matrix hold numbers.
+_WITH_NUMBERS = 20
 _PUBLISHED = {"real": "#64748b", "ACTOR": "#dd6b20"}
 
 
@@ -34,8 +36,10 @@ def draw_confusions(matrices: "Mapping[str, Tensor]", names: Sequence[str], spli
     labels = [name.replace("_", " ") for name in names]
     extra = any(matrix.shape[1] > count for matrix in matrices.values())
     columns = [*labels, "two actions"] if extra else labels
-    cells, text = max(2.4, 0.36 * count), 0.065 * max(map(len, columns))  # inches
-    size = (len(matrices) * (cells + 0.15) + text + 1.2, cells + 0.72 * text + 0.9)
+    # Inches; numbers need room in their cells, many classes get none.
+    cell, text = 0.36 if count <= _WITH_NUMBERS else 0.19, 0.065 * max(map(len, columns))
+    width, height = (max(2.4, cell * number) for number in (len(columns), count))
+    size = (len(matrices) * (width + 0.15) + text + 1.3, height + 0.72 * text + 0.8)
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(1, len(matrices), squeeze=False, sharey=True)[0]
     for axes, (title, matrix) in zip(panels, matrices.items(), strict=True):
@@ -64,7 +68,7 @@ def draw_confusions(matrices: "Mapping[str, Tensor]", names: Sequence[str], spli
 
 def _write_shares(axes: "Axes", shares: "Tensor", totals: "Tensor", count: int) -> None:
     """Numbers into the cells, where there is room for them."""
-    if count > 20:
+    if count > _WITH_NUMBERS:
         return
     for row in range(count):
         if float(totals[row]) == 0:
