@@ -190,7 +190,7 @@ def open_clips(folder: Path, **more: Any) -> MotionClips:
     """
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        arrays = {
+        arrays: dict[str, Any] = {
             name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r" if index["clips"] else None))
             for name in ("poses", "joints", "rot6d")
         }

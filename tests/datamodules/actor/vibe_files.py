@@ -12,6 +12,8 @@ UESTC_NAMES = (
     "a0_d5_p118_c2_color.avi", "a0_d8_p004_c1_color.avi",
 )  # fmt: skip
 
+ACTIONS = ("punching and kicking", "jumping jack")
+
 
 def motion(seed: int, frames: int, dtype=np.float32) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
@@ -32,7 +34,9 @@ def write_ntu13(folder: Path, entries: dict[str, object], compress: int | tuple 
     return folder
 
 
-def write_uestc(folder: Path, frames=(40, 50, 45, 60, 44, 30), minima=(40, 44, 45, 50, 60, 30)) -> Path:
+def write_uestc(
+    folder: Path, frames=(40, 50, 45, 60, 44, 30), minima=(40, 44, 45, 50, 60, 30), actions=ACTIONS
+) -> Path:
     (folder / "info").mkdir(parents=True, exist_ok=True)
     motions = [motion(seed, count) for seed, count in enumerate(frames)]
     content = {key: [entry[key] for entry in motions] for key in ("pose", "joints3d", "orig_cam")}
@@ -40,5 +44,5 @@ def write_uestc(folder: Path, frames=(40, 50, 45, 60, 44, 30), minima=(40, 44, 4
     (folder / "vibe_cache_refined.pkl").write_bytes(pickle.dumps(content))
     (folder / "info" / "names.txt").write_text("\n".join(UESTC_NAMES) + "\n")
     (folder / "info" / "num_frames_min.txt").write_text("\n".join(map(str, minima)) + "\n")
-    (folder / "info" / "action_classes.txt").write_text("punching and kicking\njumping jack\n")
+    (folder / "info" / "action_classes.txt").write_text("\n".join(actions) + "\n")
     return folder
