@@ -59,8 +59,9 @@ def _draw_likeness(axes: "Axes", results: "Sequence[PairResult]", part: str) -> 
     _points(axes, [each.generated.likeness[part] for each in results], "o", _GENERATED, "generated pair")
     axes.set_xlim(0.0, 1.0)
     axes.set_xticks([0, 0.5, 1], ["as the second\naction alone", "between", "as the first\naction alone"])
-    for label, side in zip(axes.get_xticklabels(), ("left", "center", "right"), strict=True):
-        label.set_horizontalalignment(side)
+    left, _, right = axes.get_xticklabels()
+    left.set_horizontalalignment("left")
+    right.set_horizontalalignment("right")
     plain_axes(axes, f"How the {part} move", grid="x")
 
 

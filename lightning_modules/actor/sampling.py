@@ -186,8 +186,8 @@ def _rows(
         )
     alpha = 0.5 if request.alpha is None else request.alpha
     here, there = (request_alpha([way[side] for way in ways], action_names, alpha) for side in (0, 1))
-    steps = torch.linspace(0.0, 1.0, request.num_samples).unsqueeze(1)  # ways lead nowhere but with interpolate=actions
-    return columns, first, second, lengths, torch.lerp(here, there, steps).flatten()
+    weight = torch.linspace(0.0, 1.0, request.num_samples).unsqueeze(1)  # other ways end where they start
+    return columns, first, second, lengths, torch.lerp(here, there, weight).flatten()
 
 
 def _ways(pairs: Sequence[ActionPair], between: bool) -> Iterator[tuple[ActionPair, ActionPair]]:
