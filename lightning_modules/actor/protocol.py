@@ -168,7 +168,7 @@ def evaluate_features(
         class_pairs = draw_class_pairs(
             labels, num_classes, generator=generator, class_names=class_names, warn=warn and name == reference
         )
-        values = {
+        values: dict[str, Tensor | float] = {
             "accuracy": accuracy(_confusion(logits, labels)),
             "fid": frechet_distance(features, real.features),
             "kid": _kid(features, real.features, related),

@@ -54,6 +54,19 @@ def test_unbiased_on_equal_distributions_and_an_interval_that_covers() -> None:
     assert float(value) > float(interval)
 
 
+def test_related_samples_are_not_compared_between_the_sets() -> None:
+    one = torch.randn(30, 5)
+    related = torch.eye(30, dtype=torch.bool)
+    assert float(kernel_distance(one, one).value) < -0.1
+    assert float(kernel_distance(one, one, related=related).value) == pytest.approx(0, abs=1e-9)
+    again = one + 0.01 * torch.randn(30, 5)
+    assert abs(float(kernel_distance(one, again, related=related).value)) < 0.02
+    nothing = torch.zeros(30, 30, dtype=torch.bool)
+    assert kernel_distance(one, again, related=nothing) == kernel_distance(one, again)
+    with pytest.raises(ValueError, match="nothing is left"):
+        kernel_distance(one, one, related=~nothing)
+
+
 def test_tiny_sets_are_finite_and_say_so() -> None:
     with pytest.warns(UserWarning, match="single sample"):
         value, interval = kernel_distance(torch.randn(1, 3), torch.randn(2, 3))
