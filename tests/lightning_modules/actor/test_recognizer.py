@@ -125,14 +125,14 @@ def test_what_does_not_fit(settings: dict[str, Any], match: str) -> None:
 def data(tmp_path_factory: pytest.TempPathFactory) -> ActorDataModule:
     folder = tmp_path_factory.mktemp("data") / "humanact12"
     folder.mkdir()
-    write_humanact12(folder, clips_per_action=10)
-    return ActorDataModule(str(folder), translation=False, val_fraction=0.2, batch_size=16, num_frames=40)
+    write_humanact12(folder, clips_per_action=8)
+    return ActorDataModule(str(folder), translation=False, val_fraction=0.2, batch_size=16, num_frames=30)
 
 
 @pytest.mark.slow
 def test_the_gru_learns_and_its_start_state_hardly_matters(data: ActorDataModule, tmp_path: Path) -> None:
     module = make_module(num_classes=12, label_smoothing=0.1, net={"start_std": 1.0})
-    run = trainer(tmp_path, max_epochs=40, limit_val_batches=0, gradient_clip_val=1.0)
+    run = trainer(tmp_path, max_epochs=30, limit_val_batches=0, gradient_clip_val=1.0)
     run.fit(module, datamodule=data)
     (metrics,) = run.test(module, datamodule=data, verbose=False)
     assert metrics["test/accuracy"] > 0.8  # chance: 1 / 12
