@@ -26,9 +26,15 @@ def draw_pairs(results: "Sequence[PairResult]") -> "Figure":
     names = [each.pair.name.replace("_", " ").replace("+", " + ") for each in results]
     recognised.set_yticks(range(count), names, fontsize=8)
     recognised.set_ylim(count - 0.4, -0.6)
-    handles = [*recognised.get_legend_handles_labels()[0], *legs.get_legend_handles_labels()[0][2:]]
-    labels = [str(handle.get_label()) for handle in handles]
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8, frameon=False)
+    handles, labels = recognised.get_legend_handles_labels()
+    figure.legend(
+        handles[-1:] + handles[:-1],
+        labels[-1:] + labels[:-1],
+        loc="outside lower center",
+        ncols=len(labels),
+        fontsize=8,
+        frameon=False,
+    )
     return figure
 
 
