@@ -155,7 +155,7 @@ def test_the_gru_learns_and_its_start_state_hardly_matters(data: ActorDataModule
 @pytest.mark.slow
 def test_the_stgcn_learns(data: ActorDataModule, tmp_path: Path) -> None:
     module = make_module("stgcn", num_classes=12)
-    run = trainer(tmp_path, max_epochs=10, limit_val_batches=0)
+    run = trainer(tmp_path, max_epochs=25, limit_val_batches=0, gradient_clip_val=1.0)
     run.fit(module, datamodule=data)
     (metrics,) = run.test(module, datamodule=data, verbose=False)
     assert metrics["test/accuracy"] > 0.6
