@@ -120,7 +120,8 @@ def test_named_keys_of_data_and_model_exist(page: Path) -> None:
 
 @per_page
 def test_commands_have_the_keys_that_are_given_to_them(page: Path) -> None:
-    for line in re.findall(r"^python -m entrypoints\.(\w+ .*)$", page.read_text(), flags=re.MULTILINE):
+    text = page.read_text().replace("\\\n", " ")
+    for line in re.findall(r"^python -m entrypoints\.(\w+ .*)$", text, flags=re.MULTILINE):
         entry, *rest = shlex.split(line, comments=True)
         if entry not in ("evaluate", "predict", "prepare", "convert", "collect"):
             continue
