@@ -1,6 +1,9 @@
 """`python -m entrypoints.prepare dataset=<name>`: converts, checks or makes data, and says what is wrong with them."""
 
 import logging
+import re
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from entrypoints import cli
@@ -14,7 +17,21 @@ _SHOWN = 20
 
 def main() -> None:
     """Command line."""
+    sys.argv[1:] = full_keys(sys.argv[1:])
     cli.run("prepare", job, needs=("dataset",))
+
+
+def full_keys(arguments: list[str]) -> list[str]:
+    """Arguments with the keys of the chosen data set in full: `source=x` means `dataset.source=x` where it has one.
+
+    Without this Hydra would read `source=` as a choice of the group that `convert` knows by that name.
+    """
+    chosen = [text.removeprefix("dataset=") for text in arguments if text.startswith("dataset=")]
+    file = Path(__file__).resolve().parents[1] / "conf" / "dataset" / f"{chosen[-1] if chosen else None}.yaml"
+    if not file.is_file():  # said by whoever checks the choice
+        return arguments
+    own = set(re.findall(r"^(\w+):", file.read_text(encoding="utf-8"), re.MULTILINE)) - {"force", "defaults"}
+    return [f"dataset.{text}" if text.split("=")[0] in own else text for text in arguments]
 
 
 def job(cfg: "DictConfig") -> None:

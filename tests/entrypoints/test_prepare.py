@@ -130,3 +130,12 @@ def test_command_line(tmp_path: Path) -> None:
     root = write_pickle(tmp_path / "mine", [0, 0, 1, 1, 2, 2], {1: "nan"})
     assert "sample 1: poses has NaN" in run("prepare", "dataset=humanact12", f"dataset.root={root}", *places)
     assert list(Path.cwd().glob(".hydra")) == []
+
+
+def test_keys_of_the_data_set_may_stand_alone() -> None:
+    given = ["dataset=motion", "source=clips", "output=set", "force=true", "paths.data=x"]
+    full = ["dataset=motion", "dataset.source=clips", "dataset.output=set", "force=true", "paths.data=x"]
+    assert prepare.full_keys(given) == full
+    assert prepare.full_keys(["dataset=body", "source=x"]) == ["dataset=body", "source=x"]  # it has no such key
+    assert prepare.full_keys(["dataset=nothing", "source=x"]) == ["dataset=nothing", "source=x"]
+    assert prepare.full_keys(["--help"]) == ["--help"]
