@@ -18,7 +18,7 @@ from components.errors import InputError
 from datamodules.actor.batch import MotionItem
 from datamodules.actor.collate import collate_motions
 from datamodules.actor.datasets import MotionDataset
-from datamodules.actor.masks import leg_action
+from datamodules.actor.masks import class_masks, leg_action
 from datamodules.actor.mixing import MixingCollate, class_label
 from datamodules.samplers import Draw, fold_seed
 
@@ -151,12 +151,17 @@ class CompositionalClasses:
         Raises:
             InputError: see `MixingCollate`.
         """
-        return MixingCollate(
+        mixer = MixingCollate(
             names, pose_format, leg_motion, blend=self.blend, alpha=self.alpha, alpha_value=self.alpha_value,
             alpha_std=self.alpha_std, alpha_low=self.alpha_low, alpha_high=self.alpha_high, alpha_clip=self.alpha_clip,
             masks=self.masks, mask_table=self.mask_table, leg_classes=self.leg_classes,
             align_heading=self.align_heading, length=self.length, translation_weight=self.translation_weight,
         )  # fmt: skip
+        if self.classes is not None:
+            # The leg actions of those that are mixed: others may move their legs more.
+            members = self.kept_classes(names)
+            mixer.masks = class_masks(names, leg_motion, self.masks, self.mask_table, self.leg_classes, members)
+        return mixer
 
 
 class CompositionalDataset(Dataset):

@@ -77,6 +77,7 @@ def class_masks(
     source: MaskSource = "auto",
     table: str | Path | None = None,
     leg_classes: int | None = None,
+    members: Sequence[int] | None = None,
 ) -> Tensor:
     """Masks of all classes `[C, 24]`.
 
@@ -86,6 +87,7 @@ def class_masks(
         source: `table` demands a row for every class, `data` ignores the table, `auto` falls back to the data.
         table: YAML file, None = the shipped one.
         leg_classes: see `leg_action`.
+        members: labels of which the leg actions are chosen; None = all.
 
     Raises:
         InputError: a class has no row and `source=table`.
@@ -99,7 +101,10 @@ def class_masks(
         )
     if unknown and motion is None:
         raise ValueError("classes outside the table need the leg motion")
-    is_leg = leg_action(motion, leg_classes) if motion is not None else torch.zeros(len(action_names), dtype=torch.bool)
+    is_leg = torch.zeros(len(action_names), dtype=torch.bool)
+    if motion is not None:
+        chosen = torch.arange(len(action_names)) if members is None else torch.as_tensor(list(members))
+        is_leg[chosen] = leg_action(motion[chosen], leg_classes)
     fallback = [LEG_MASK if legs else ARM_MASK for legs in is_leg.tolist()]
     return torch.tensor([rows.get(name, list(mask)) for name, mask in zip(action_names, fallback)])
 

@@ -53,7 +53,8 @@ class MixingCollate:
         keep_originals: false leaves only the synthetic ones (where there are any).
 
     Raises:
-        InputError: a value is out of range, an action is unknown, or blend and representation do not go together.
+        InputError: a value is out of range, an action is unknown, `pairs` leaves none, or blend and representation do
+            not go together.
     """
 
     def __init__(
@@ -105,6 +106,11 @@ class MixingCollate:
         self.keep_originals = keep_originals
         self.masks = class_masks(action_names, leg_motion, masks, mask_table, leg_classes)
         self.allowed = _allowed_pairs(action_names, pairs, ordered_pairs, leg_motion, leg_classes)
+        if enabled and pairs is not None and not bool(self.allowed.any()):
+            raise InputError(
+                f"data.mix.pairs={pairs} allows no pair of {', '.join(action_names)}, so nothing would be mixed.\n"
+                "Name pairs, set data.mix.leg_classes, or take mix=none"
+            )
 
     def __call__(self, items: Sequence[MotionItem]) -> MotionBatch:
         """Items of one batch, any order and number of classes, to `[synthetic, originals]`."""

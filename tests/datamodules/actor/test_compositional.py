@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from components.body.pose_format import PoseFormat
 from components.errors import InputError
 from components.synthetic.actions import ACTIONS
 from datamodules.actor import ActorDataModule
 from datamodules.actor.compositional import HUMANACT12_PAIRS, CompositionalClasses, leg_arm_pairs, pair_names
+from datamodules.actor.masks import ARM_MASK, LEG_MASK
 from datamodules.samplers import Draw
 from entrypoints.config_check import check
 from tests.datamodules.actor.humanact12_folder import samples, write_folder
@@ -165,6 +167,16 @@ def test_published_pairs_where_the_names_are_there():
     assert all(first < 5 <= second for first, second in found)
 
 
+def test_legs_are_those_of_the_classes_that_are_mixed():
+    """Others may move their legs more: of ten actions of UESTC the five that do so most are leg actions."""
+    names, motion = ["a", "b", "c", "d", "e"], torch.tensor([0.9, 0.3, 0.8, 0.1, 0.7])
+    settings = CompositionalClasses(num_pairs=1, classes=["b", "d"], masks="data", leg_classes=1)
+    assert settings.choose_pairs(names, motion) == [(1, 3)]
+    masks = settings.mixer(names, PoseFormat("rot6d", False, True), motion).masks
+    assert masks[1].tolist() == pytest.approx(LEG_MASK)
+    assert masks[3].tolist() == pytest.approx(ARM_MASK)
+
+
 @pytest.mark.parametrize(
     ("mix", "message"),
     [
@@ -207,6 +219,8 @@ def test_mix_from_the_command_line():
     assert (pairs.data.num_classes, pairs.model.net.num_classes, pairs.model.net.conditioning) == (21, 21, "single")
     assert composed("experiment=actor", "mix=compositional", "data.mix.alpha_clip=false").model.net.num_classes == 21
     assert composed("experiment=actor", "mix=compositional_uestc").model.net.num_classes == 65
+    judge = composed("experiment=actor_recognizer_stgcn_uestc", "mix=pair_classes_uestc", "data.root=x")
+    assert (judge.model.net.num_classes, judge.data.mix.num_pairs, judge.data.min_share) == (65, 25, 0.75)
     assert composed("experiment=actor").data.mix is None
     published = composed("experiment=actor_mix_humanact12", "data.root=x").data.mix
     assert (published.blend, published.align_heading) == ("linear6d", False)

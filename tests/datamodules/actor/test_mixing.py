@@ -200,6 +200,7 @@ def test_chance_comes_from_the_items_alone():
         ({"pairs": [["walk", "drinc"]]}, "unknown action 'drinc' .did you mean 'drink'"),
         ({"pairs": [["walk", 4]]}, "unknown action '4'"), ({"pairs": [["walk"]]}, "pairs like"),
         ({"pairs": ["walk"]}, "pairs like"), ({"pairs": "legs"}, "leg_arm"), ({"pairs": [["walk", "walk"]]}, "twice"),
+        ({"pairs": []}, "allows no pair"),
     ],
 )  # fmt: skip
 def test_faults_name_the_key(options, message):
