@@ -20,7 +20,7 @@ from components.files.checkpoint_entry import CHECKPOINT_KEY, troupe_entry
 from lightning_modules.actor.networks.gru_recognizer import GRURecognizer
 from lightning_modules.actor.networks.stgcn import STGCNRecognizer, spatial_partitions
 from lightning_modules.actor.rotation2xyz import JOINT_ROWS
-from lightning_modules.actor.upstream import ACTION_NAMES
+from lightning_modules.actor.upstream import ACTION_NAMES, data_set_config, frames_per_second
 
 Kind = Literal["gru", "stgcn"]
 
@@ -226,15 +226,13 @@ def convert_recognizer(checkpoint: str | Path, body: str | None = None) -> dict[
         raise InputError(f"checkpoint={path} reads {net['in_channels']} features per joint; expected 6 (rot6d)")
     facts = {
         "action_names": names,
-        "fps": 20.0,
+        "fps": frames_per_second(data_set),
         "num_classes": classes,
         "synthetic": False,
         "imported_from": path.name,
     }
     optimizer = {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 1e-4}
-    data: dict[str, Any] = {"num_classes": classes, "num_frames": 60, **pose}
-    if data_set in ("ntu13", "uestc"):
-        data["dataset"] = {"_target_": f"datamodules.actor.{data_set}.open_{data_set}", "_partial_": True}
+    data: dict[str, Any] = {"num_classes": classes, "num_frames": 60, **pose, **data_set_config(data_set)}
     config = {
         "model": {
             "_target_": "lightning_modules.actor.recognizer.RecognizerModule",

@@ -130,3 +130,23 @@ def test_contradictions_are_explained(checkpoint: Path) -> None:
     torch.save(state, checkpoint)
     with pytest.raises(InputError, match=r"decoder\.layers\.1\.feed_forward_norm\.weight"):
         import_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("classes", "data_set", "fps", "reader"),
+    [(12, None, 20.0, None), (13, None, 30.0, "open_ntu13"), (40, "uestc", 30.0, "open_uestc"), (7, None, 20.0, None)],
+)
+def test_the_data_set_is_known_by_name_or_classes(
+    tmp_path: Path, classes: int, data_set: str | None, fps: float, reader: str | None
+) -> None:
+    file = tmp_path / "checkpoint_0001.pth.tar"
+    torch.save(published(network(num_classes=classes)), file)
+    if data_set:
+        (tmp_path / "opt.yaml").write_text(f"dataset: {data_set}\n")
+    entry = convert_actor(file)["troupe"]
+    assert entry["facts"]["fps"] == fps
+    data = entry["config"]["data"]
+    assert ("dataset" in data) == (reader is not None)
+    if reader is not None:
+        assert instantiate(data["dataset"]).func.__name__ == reader
+    assert data.get("min_share") == (0.75 if classes == 40 else None)
