@@ -6,15 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor, nn
 
 from components.files.atomic import write_json
 from components.files.json_files import read_json_object
 from lightning_modules.actor.protocol import PROTOCOL_VERSION, RealSplit, SeedResult
-
-# Motions of a split that are looked at to tell data apart.
-_SAMPLES = 64
 
 
 class SeedFiles:
@@ -54,20 +50,21 @@ def checksum(modules: Iterable[nn.Module], splits: Iterable[RealSplit], settings
 
     Args:
         modules: generator and recogniser.
-        splits: labels, and the motions of evenly spread samples.
+        splits: labels and motions of all samples, with the frames of one seed.
         settings: plain containers.
     """
     digest = hashlib.sha256(f"protocol {PROTOCOL_VERSION}".encode())
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
     for module in modules:
-        for name, value in module.state_dict().items():
+        # Buffers too: the body of a recogniser is in no state dict.
+        for name, value in (*module.state_dict().items(), *module.named_buffers()):
             digest.update(name.encode())
             _add(digest, value)
     for split in splits:
         digest.update(f"{split.name} {len(split.motions)}".encode())
         digest.update(split.motions.labels.tobytes())
-        for index in np.unique(np.linspace(0, len(split.motions) - 1, _SAMPLES).astype(int)).tolist():
-            _add(digest, split.motions[index, 0]["motion"])
+        for index in range(len(split.motions)):
+            _add(digest, split.motions[index, index]["motion"])
     return digest.hexdigest()
 
 

@@ -35,6 +35,9 @@ class Motions:
 
     labels = np.arange(17) % CLASSES
 
+    def __init__(self) -> None:
+        self.offset = np.zeros(17)
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -42,7 +45,7 @@ class Motions:
         index, seed = draw
         generator = torch.Generator().manual_seed(seed)
         length = 4 + int(torch.randint(0, 3, (), generator=generator))
-        motion = torch.randn(JOINTS, 6, length, generator=generator) + float(self.labels[index])
+        motion = torch.randn(JOINTS, 6, length, generator=generator) + float(self.labels[index] + self.offset[index])
         motion[0, 0] = index
         return {"motion": motion, "action": int(self.labels[index]), "seed": seed}
 
@@ -172,6 +175,9 @@ def test_finished_seeds_are_kept_as_long_as_nothing_changes(tmp_path: Path) -> N
     with torch.no_grad():
         net.scale[0] += 1
     assert key() != store.key
+    changed = Motions()
+    changed.offset[11] = 1e-3  # of one motion alone
+    assert checksum([net, judge], [RealSplit(changed, "train")], {}) != key()
     assert SeedFiles(tmp_path / "seeds", key()).load(0) is None
 
 
