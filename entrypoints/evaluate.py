@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Module with `evaluate(run, module, datamodule, options, device) -> Report`, by system.
+# Module by system, with `prepare(run, module, datamodule, options)`, which raises what is wrong with the options before
+# anything takes long, and `evaluate(run, module, datamodule, options, device, prepared) -> Report`.
 EVALUATIONS: dict[str, str] = {"actor": "entrypoints.tasks.evaluate_actor"}
 
 
@@ -71,12 +72,15 @@ def evaluate_run(config: Mapping[str, Any]) -> tuple[Report, Path]:
     seed_everything(config["seed"], workers=True, verbose=False)
     module = load_module(run, "average" if config["ema"] else "raw")
     datamodule = build_datamodule(with_data(run, config["data"]))
+    datamodule.prepare_data()
+    datamodule.setup("test")
+    evaluation = importlib.import_module(EVALUATIONS[run.system])
+    prepared = evaluation.prepare(run, module, datamodule, config)
     target = run.run_dir / "evaluation" if config["output"] is None else Path(config["output"]).expanduser()
     with result_folder(target, force=True) as folder:
         tested = _test(module, datamodule, device)
         module.to(device).eval()
-        evaluation = importlib.import_module(EVALUATIONS[run.system])
-        report: Report = evaluation.evaluate(run, module, datamodule, {**config, "folder": target}, device)
+        report: Report = evaluation.evaluate(run, module, datamodule, {**config, "folder": target}, device, prepared)
         report.metrics = {**tested, **report.metrics}
         report.write(folder)
     if config["data"]["root"] is None:

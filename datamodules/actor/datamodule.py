@@ -3,7 +3,7 @@
 import logging
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -229,6 +229,31 @@ class ActorDataModule(LightningDataModule):
     def split(self) -> tuple[np.ndarray, np.ndarray]:
         """Indices of training and validation clips."""
         return self.splits.train, self.splits.val
+
+    def held_out_clips_in(self, data: Mapping[str, Any]) -> int | None:
+        """How many of the evaluation clips that are held out here another run trained on; 0 where its data are others.
+
+        Args:
+            data: the other run's data config.
+
+        Returns:
+            None where that cannot be told: its split file is gone or names other clips.
+        """
+        root = data.get("root")
+        if root is None or not self.splits.held_out or Path(root).expanduser().resolve() != self.root.resolve():
+            return 0
+        reader = getattr(self.dataset, "func", self.dataset)
+        own = {"_target_": f"{reader.__module__}.{reader.__qualname__}", **getattr(self.dataset, "keywords", {})}
+        other = data.get("dataset") or {"_target_": f"{open_humanact12.__module__}.{open_humanact12.__qualname__}"}
+        if own != {key: value for key, value in other.items() if key != "_partial_"}:
+            return 0  # clips have other numbers there
+        settings = (data.get("val_fraction") or 0.0, data.get("split_seed") or 0, data.get("split_file"))
+        try:
+            split = make_split(self.clips, *settings)
+        except InputError:
+            return None
+        held_out = np.union1d(self.splits.val, self.splits.test)
+        return int(np.isin(held_out, split.train).sum())
 
     def facts(self) -> dict[str, Any]:
         """What the data are, in plain containers, for `run.json` and checkpoints."""

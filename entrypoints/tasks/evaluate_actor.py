@@ -2,7 +2,8 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from components.errors import InputError
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from entrypoints.runs import LoadedRun
+    from entrypoints.tasks.evaluate_pairs import PairPlan
+    from entrypoints.tasks.evaluate_recognition import Recognizing
     from lightning_modules.actor.evaluation import MotionStatistics, Reconstruction
     from lightning_modules.actor.generation import ActionPair
 
@@ -23,7 +26,54 @@ log = logging.getLogger(__name__)
 _REAL, _GENERATED = "#94a3b8", "#2b6cb0"
 
 
-def evaluate(run: "LoadedRun", module: Any, datamodule: Any, options: dict[str, Any], device: Any) -> Report:
+@dataclass(frozen=True)
+class Judges:
+    """What motions are judged with beyond how they move; None where nobody asked."""
+
+    recognizer: "Recognizing | None" = None
+    pairs: "PairPlan | None" = None
+
+
+def prepare(run: "LoadedRun", module: Any, datamodule: Any, options: Mapping[str, Any]) -> Judges:
+    """Load recognisers and hold all options against run and data.
+
+    Args:
+        run: what is evaluated.
+        module: its module.
+        datamodule: set up for testing.
+        options: `recognizer`, `pair_recognizer` (runs, or None), `pairs` (names, or None), `max_pairs`.
+
+    Raises:
+        InputError: other actions than the run's, unknown pairs, pairs of a model that knows none, an unfit recogniser.
+    """
+    from entrypoints.tasks.evaluate_pairs import plan_pairs
+    from entrypoints.tasks.evaluate_recognition import prepare_recognizer
+
+    check_actions(run, datamodule, action_names(run))
+    if run.is_recognizer:
+        if options["recognizer"] is not None:
+            raise InputError(
+                f"run={run.checkpoint_path} is a recogniser itself.\n"
+                "Evaluate it without recognizer=..., or name the run of a generator as run=..."
+            )
+        if options["pairs"] is not None:
+            raise InputError(f"pairs={options['pairs']}: a recogniser makes no motions; leave it out")
+        return Judges()
+    if options["pairs"] is not None and module.net.sizes.conditioning == "single" and not datamodule.pairs:
+        raise InputError(
+            "pairs: this model was trained on single actions.\nUse a run of experiment=actor_mix for pairs"
+        )
+    if options["recognizer"] is None:
+        if options["pairs"] is not None:
+            plan_pairs(run, module.net, datamodule, None, options)
+        return Judges()
+    recognizer = prepare_recognizer(options["recognizer"], run, datamodule)
+    return Judges(recognizer, plan_pairs(run, module.net, datamodule, recognizer, options))
+
+
+def evaluate(
+    run: "LoadedRun", module: Any, datamodule: Any, options: dict[str, Any], device: Any, judges: Judges
+) -> Report:
     """Reconstruction, statistics of generated motions, and with `recognizer` the published protocol.
 
     Args:
@@ -31,38 +81,29 @@ def evaluate(run: "LoadedRun", module: Any, datamodule: Any, options: dict[str, 
         module: its module, in evaluation mode on `device`.
         datamodule: set up for testing.
         options: `samples` (generated motions per class), `seed`, `pairs` (names, or None for telling ones),
-            `recognizer` (a run, or None) and what the protocol needs, see `add_recognition`.
+            and what the protocol needs, see `add_recognition`.
         device: of the module.
+        judges: of `prepare`.
 
     Raises:
-        InputError: other actions than the run's, unknown pairs, an empty split, an unfit recogniser.
+        InputError: an empty split.
     """
     from entrypoints.tasks.evaluate_pairs import evaluate_pairs
-    from entrypoints.tasks.evaluate_recognition import add_recognition, load_recognizer
+    from entrypoints.tasks.evaluate_recognition import add_recognition
     from entrypoints.tasks.evaluate_recognizer import evaluate_recognizer
-    from lightning_modules.actor.recognizer import RecognizerModule
 
-    names = list(datamodule.action_names)
-    check_actions(run, datamodule, action_names(run))
-    if isinstance(module, RecognizerModule):
-        if options["recognizer"] is not None:
-            raise InputError(
-                f"run={run.checkpoint_path} is a recogniser itself.\n"
-                "Evaluate it without recognizer=..., or name the run of a generator as run=..."
-            )
+    if run.is_recognizer:
         return evaluate_recognizer(run, module, datamodule)
-    judge = None
-    if options["recognizer"] is not None:
-        judge = load_recognizer(options["recognizer"], names, str(run.checkpoint_path))
     report = _evaluate_motions(run, module, datamodule, options, device)
-    if judge is None:
+    if judges.recognizer is None:
         log.info(
             "FID, KID, accuracy, diversity and multimodality need a recogniser: train one on the same data with "
             "python -m entrypoints.train experiment=actor_recognizer_gru, then add recognizer=<its run folder>"
         )
         return report
-    add_recognition(run, module, datamodule, *judge, options, device, report)
-    evaluate_pairs(run, module, datamodule, judge, options, device, report)
+    add_recognition(run, module, datamodule, judges.recognizer, options, device, report)
+    if judges.pairs is not None:
+        evaluate_pairs(module, datamodule, judges.recognizer, judges.pairs, options, device, report)
     return report
 
 
@@ -85,21 +126,17 @@ def _evaluate_motions(run: "LoadedRun", module: Any, datamodule: Any, options: d
         len(names), samples, pose_format, body, fps,
     )  # fmt: skip
     frames = net.sizes.num_frames or 60
-    settings = (frames, samples, pose_format, body, fps, seed)
+    settings = (frames, samples, pose_format, body, fps, seed, names)
     singles = [ActionPair(label, label) for label in range(len(names))]
     generated = measure.generated_statistics(net, singles, *settings)
     report = Report(f"{run.experiment}: {run.checkpoint_path}")
-    _add_reconstruction(report, errors, names)
+    _add_reconstruction(report, errors, names, net.samples)
     _add_generation(report, names, real, generated)
     if net.sizes.conditioning == "pair":
         pairs = measure.telling_pairs(real)
         if options["pairs"] is not None:
             pairs = parse_actions(options["pairs"], names)
         _add_pairs(report, names, pairs, real, generated, measure.generated_statistics(net, pairs, *settings))
-    elif options["pairs"] and not datamodule.pairs:
-        raise InputError(
-            "pairs: this model was trained on single actions.\nUse a run of experiment=actor_mix for pairs"
-        )
     return report
 
 
@@ -108,8 +145,8 @@ def _items(dataset: Any) -> Any:
     return (dataset[index] for index in range(len(dataset)))
 
 
-def _add_reconstruction(report: Report, errors: "Reconstruction", names: list[str]) -> None:
-    """Table, metrics and bars of the reconstruction."""
+def _add_reconstruction(report: Report, errors: "Reconstruction", names: list[str], samples: bool) -> None:
+    """Table, metrics and bars of the reconstruction; latents of an autoencoder (`samples` is false) have no KL."""
     terms = errors.terms
     ratio = errors.by_class("rc") / errors.by_class("rc_mean_pose")
     overall_ratio = errors.overall("rc") / errors.overall("rc_mean_pose")
@@ -125,9 +162,9 @@ def _add_reconstruction(report: Report, errors: "Reconstruction", names: list[st
     report.metrics |= {
         "eval/rc_to_mean_pose": overall_ratio,
         "eval/mpjpe_to_mean_pose": errors.overall("mpjpe_mm") / errors.overall("mpjpe_mean_pose_mm"),
-        "eval/kl_per_dim": errors.kl_per_dim(),
-        "eval/active_dims": float(errors.active_dims()),
     }
+    if samples:
+        report.metrics |= {"eval/kl_per_dim": errors.kl_per_dim(), "eval/active_dims": float(errors.active_dims())}
     seen = [row for row in rows[:-1] if row[1]]
     report.metrics |= {f"eval/rc/{row[0]}": float(row[2]) for row in seen}
     report.metrics |= {f"eval/mpjpe_mm/{row[0]}": float(row[2 + terms.index("mpjpe_mm")]) for row in seen}

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from entrypoints.runs import LoadedRun
+    from entrypoints.tasks.evaluate_recognition import Recognizing
     from lightning_modules.actor.generation import ActionPair
     from lightning_modules.actor.pair_evaluation import Observer, PairFigures, Seen
 
@@ -44,51 +45,83 @@ class PairResult:
     alone: "PairFigures"
 
 
-def evaluate_pairs(
-    run: "LoadedRun",
-    module: Any,
-    datamodule: Any,
-    recognizer: "tuple[LoadedRun, Any]",
-    options: dict[str, Any],
-    device: Any,
-    report: Report,
-) -> None:
-    """Add figures, tables and a picture of pairs to the report; nothing for a model of single actions.
+@dataclass(frozen=True)
+class PairPlan:
+    """Pairs to look at, and with what: a recogniser of pairs (or None) and its label of each pair that it knows."""
+
+    pairs: Sequence[Pair]
+    recognizer: Any
+    labels: dict[str, int]
+
+
+def plan_pairs(
+    run: "LoadedRun", net: Any, datamodule: Any, recognizer: "Recognizing | None", options: Mapping[str, Any]
+) -> PairPlan | None:
+    """What `evaluate_pairs` will do; None for a model of single actions.
 
     Args:
         run: the generator's run.
-        module: its module, in evaluation mode on `device`.
+        net: its network.
         datamodule: set up, of the generator's run.
-        recognizer: run and module of a recogniser of the single actions, see `load_recognizer`.
-        options: `pairs` (names, or None), `max_pairs`, `pair_samples` (motions of each), `pair_recognizer` (a run or
-            None), `seed`.
+        recognizer: of the single actions, see `prepare_recognizer`; None = pairs are checked, not recognised.
+        options: `pairs` (names, or None), `max_pairs`, `pair_recognizer` (a run or None).
+
+    Raises:
+        InputError: unknown pairs, an unfit recogniser, or one for a model that knows no pairs.
+    """
+    pairs = wanted_pairs(net, datamodule, options)
+    if not pairs:
+        if options["pair_recognizer"] is not None:
+            raise InputError(
+                f"pair_recognizer={options['pair_recognizer']}: run={run.checkpoint_path} was trained on single "
+                "actions.\nLeave it out, or evaluate a run of experiment=actor_mix"
+            )
+        return None
+    if recognizer is None:
+        return PairPlan(pairs, None, {})
+    if any("+" in name for name in action_names(recognizer.run)):
+        log.warning(
+            "recognizer=%s has pairs as classes of their own, and puts them above the single actions: its two highest "
+            "single actions say little. Use one of experiment=actor_recognizer_gru_mix, and this as pair_recognizer",
+            recognizer.run.run_dir,
+        )
+    return PairPlan(pairs, *_pair_recognizer(options["pair_recognizer"], recognizer, datamodule, run, pairs))
+
+
+def evaluate_pairs(
+    module: Any,
+    datamodule: Any,
+    recognizer: "Recognizing",
+    plan: PairPlan,
+    options: Mapping[str, Any],
+    device: Any,
+    report: Report,
+) -> None:
+    """Add figures, tables and a picture of pairs to the report.
+
+    Args:
+        module: the generator's module, in evaluation mode on `device`.
+        datamodule: set up, of the generator's run.
+        recognizer: of the single actions.
+        plan: of `plan_pairs`.
+        options: `pair_samples` (motions of each pair), `seed`.
         device: of the module.
         report: is added to.
 
     Raises:
-        InputError: unknown pairs, an unfit recogniser, pose formats that do not fit.
+        InputError: the data have no motion of an action.
     """
-    pairs = wanted_pairs(module.net, datamodule, options)
-    if not pairs:
-        return
     from components.body.loader import load_body
     from lightning_modules.actor.pair_evaluation import Observer
 
     names = list(datamodule.action_names)
-    if any("+" in name for name in action_names(recognizer[0])):
-        log.warning(
-            "recognizer=%s has pairs as classes of their own, and puts them above the single actions: its two highest "
-            "single actions say little. Use one of experiment=actor_recognizer_gru_mix, and this as pair_recognizer",
-            recognizer[0].run_dir,
-        )
-    pair_module, pair_labels = _pair_recognizer(options["pair_recognizer"], recognizer, names, run, pairs)
     single = [name for name in names if "+" not in name]
     observer = Observer(
-        recognizer[1].to(device).eval(), len(single),
-        None if pair_module is None else pair_module.to(device).eval(),
+        recognizer.module.to(device).eval(), len(single),
+        None if plan.recognizer is None else plan.recognizer.to(device).eval(),
         datamodule.pose_format, load_body().to(device),
     )  # fmt: skip
-    results = _results(module.net, datamodule, observer, pairs, pair_labels, options, names, device)
+    results = _results(module.net, datamodule, observer, plan.pairs, plan.labels, options, names, device)
     _add_metrics(report, results)
     report.tables["pair_recognition"] = pair_table(results)
 
@@ -100,7 +133,7 @@ def evaluate_pairs(
     report.figures["pair_recognition"] = draw
 
 
-def wanted_pairs(net: Any, datamodule: Any, options: dict[str, Any]) -> list[Pair]:
+def wanted_pairs(net: Any, datamodule: Any, options: Mapping[str, Any]) -> list[Pair]:
     """The pairs to look at: those asked for, else those that are classes, else leg actions with arm actions.
 
     Raises:
@@ -115,7 +148,10 @@ def wanted_pairs(net: Any, datamodule: Any, options: dict[str, Any]) -> list[Pai
     }  # label of a pair's class -> labels of its actions
     conditioning = net.sizes.conditioning
     if options["pairs"] is not None:
-        requests = parse_actions(options["pairs"], names, conditioning)
+        try:
+            requests = parse_actions(options["pairs"], names, conditioning)
+        except InputError as error:
+            raise InputError(str(error).replace("actions", "pairs", 1)) from error
     elif classes:
         requests = [ActionPair(label, label) for label in classes]
     elif conditioning == "pair":
@@ -143,14 +179,13 @@ def _trained_pairs(datamodule: Any, leg_arm_pairs: Any, limit: int) -> list[tupl
 
 
 def _pair_recognizer(
-    path: str | None, recognizer: "tuple[LoadedRun, Any]", names: list[str], run: "LoadedRun", pairs: Sequence[Pair]
+    path: str | None, recognizer: "Recognizing", datamodule: Any, run: "LoadedRun", pairs: Sequence[Pair]
 ) -> "tuple[Any, dict[str, int]]":
     """A recogniser that knows pairs, and its label of each pair that it knows."""
-    from entrypoints.tasks.evaluate_recognition import load_recognizer
+    from entrypoints.tasks.evaluate_recognition import prepare_recognizer
 
-    known_run, module = recognizer
-    if path is not None:
-        known_run, module = load_recognizer(path, names, str(run.checkpoint_path))
+    judge = recognizer if path is None else prepare_recognizer(path, run, datamodule, "pair_recognizer")
+    known_run, module = judge.run, judge.module
     known = action_names(known_run)
     labels = {pair.name: known.index(pair.name) for pair in pairs if pair.name in known}
     if path is not None and not labels:
@@ -169,7 +204,7 @@ def _results(
     observer: "Observer",
     pairs: Sequence[Pair],
     pair_labels: dict[str, int],
-    options: dict[str, Any],
+    options: Mapping[str, Any],
     names: list[str],
     device: Any,
 ) -> list[PairResult]:

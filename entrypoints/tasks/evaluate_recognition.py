@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from entrypoints.tasks.recognition_tables import published_rows, recognition_tab
 if TYPE_CHECKING:
     from entrypoints.runs import LoadedRun
     from lightning_modules.actor.protocol import ProtocolOptions, ProtocolResult, RealSplit
+    from lightning_modules.actor.recognizer import RecognizerModule
 
 log = logging.getLogger(__name__)
 
@@ -22,36 +24,83 @@ log = logging.getLogger(__name__)
 SEEDS_FOLDER = "recognition_seeds"
 
 
-def load_recognizer(path: str, names: list[str], where: str) -> "tuple[LoadedRun, Any]":
+def load_recognizer(
+    path: str, names: list[str], where: str, key: str = "recognizer"
+) -> "tuple[LoadedRun, RecognizerModule]":
     """A recogniser for motions of these classes.
 
     Args:
         path: run folder or checkpoint of a recogniser.
         names: classes of the motions, by label.
         where: the generator's run, for messages.
+        key: what the user wrote the path behind, for messages.
 
     Raises:
         InputError: no recogniser, or one of other classes.
     """
     from entrypoints.runs import load_module, load_run
-    from lightning_modules.actor.recognizer import RecognizerModule
 
-    run = load_run(path, system="actor")
-    module = load_module(run)
-    if not isinstance(module, RecognizerModule):
+    try:
+        run = load_run(path, system="actor")
+    except InputError as error:
+        raise InputError(str(error).replace("run=", f"{key}=", 1)) from error
+    if not run.is_recognizer:
         raise InputError(
-            f"recognizer={path} is a run of {run.experiment}, which generates motions.\n"
+            f"{key}={path} is a run of {run.experiment}, which generates motions.\n"
             "Train a recogniser on the same data: python -m entrypoints.train experiment=actor_recognizer_gru"
         )
+    module = load_module(run)
     ours, theirs = _single_actions(names), _single_actions(action_names(run))
     # Imported recognisers have names by convention only.
     same = len(ours) == module.num_classes if "imported_from" in run.facts else ours == theirs
     if not same:
         raise InputError(
-            f"recognizer={path}: its classes are {', '.join(theirs)},\nand those of run={where} are "
+            f"{key}={path}: its classes are {', '.join(theirs)},\nand those of run={where} are "
             f"{', '.join(ours)}.\nTrain a recogniser on the data of that run"
         )
     return run, module
+
+
+@dataclass(frozen=True)
+class Recognizing:
+    """A recogniser that fits the motions of a generator.
+
+    `seen` is the number of held-out clips of the generator that it trained on; None where that cannot be told.
+    """
+
+    run: "LoadedRun"
+    module: Any
+    seen: int | None
+
+
+def prepare_recognizer(path: str, run: "LoadedRun", datamodule: Any, key: str = "recognizer") -> Recognizing:
+    """Load a recogniser and hold it against the motions of a generator; warns where it knows clips held out there.
+
+    Args:
+        path: run folder or checkpoint of the recogniser.
+        run: the generator's.
+        datamodule: set up, of the generator's run.
+        key: what the user wrote the path behind, for messages.
+
+    Raises:
+        InputError: no recogniser, other classes, or a pose format that the motions cannot be turned into.
+    """
+    import torch
+
+    from lightning_modules.actor.pose_conversion import convert_motion
+
+    recognizer_run, module = load_recognizer(path, list(datamodule.action_names), str(run.checkpoint_path), key)
+    source = datamodule.pose_format
+    nothing = torch.zeros(1, source.num_joints, source.num_feats, 1)
+    convert_motion(nothing, torch.zeros(1, 1, dtype=torch.bool), source, module.pose_format)
+    seen = datamodule.held_out_clips_in(recognizer_run.config.get("data") or {})
+    if seen != 0:
+        log.warning(
+            "%s=%s trained on %s clips that the run %s holds out: figures of held-out clips look better than they are. "
+            "Train both with the same data.val_fraction, split_seed and split_file",
+            key, path, "possibly some" if seen is None else seen, run.run_dir,
+        )  # fmt: skip
+    return Recognizing(recognizer_run, module, seen)
 
 
 def _single_actions(names: list[str]) -> list[str]:
@@ -63,8 +112,7 @@ def add_recognition(
     run: "LoadedRun",
     module: Any,
     datamodule: Any,
-    recognizer_run: "LoadedRun",
-    recognizer: Any,
+    judge: Recognizing,
     options: dict[str, Any],
     device: Any,
     report: Report,
@@ -75,7 +123,7 @@ def add_recognition(
         run: the generator's run.
         module: its module, in evaluation mode on `device`.
         datamodule: set up, of the generator's run.
-        recognizer_run, recognizer: see `load_recognizer`; moved to the device.
+        judge: of `prepare_recognizer`; its module is moved to the device.
         options: `seeds`, `seed`, `num_seq_max`, `batch_size`, `ema`, `folder` (of the results).
         device: of both models.
         report: is added to.
@@ -87,12 +135,12 @@ def add_recognition(
     from lightning_modules.actor.protocol import ProtocolOptions, motions_per_seed, run_protocol
     from lightning_modules.actor.seed_store import SeedFiles, checksum
 
-    recognizer = recognizer.to(device).eval()
+    recognizer = judge.module.to(device).eval()
     names = _single_actions(list(datamodule.action_names))
     splits = real_splits(datamodule)
     sizes = ProtocolOptions(options["num_seq_max"], options["batch_size"])
     settings = {
-        "generator": run.config.get("model"), "recognizer": recognizer_run.config.get("model"),
+        "generator": run.config.get("model"), "recognizer": judge.run.config.get("model"),
         "pose_format": str(datamodule.pose_format), "sizes": str(sizes), "device": device.type,
     }  # fmt: skip
     store = SeedFiles(Path(options["folder"]) / SEEDS_FOLDER, checksum([module.net, recognizer], splits, settings))
@@ -109,7 +157,7 @@ def add_recognition(
     synthetic = bool(getattr(datamodule, "is_synthetic", False))
     published = [] if synthetic else published_rows(names)
     report.tables["recognition"] = recognition_table(result, splits, published)
-    report.files["recognition.json"] = _json(result, splits, sizes, run, recognizer_run, options["ema"])
+    report.files["recognition.json"] = _json(result, splits, sizes, run, judge, options["ema"])
     report.files[f"evaluation_metrics_{_epoch(run):04d}_all.yaml"] = published_yaml(result)
     _add_figures(report, result, splits, names, published)
 
@@ -154,14 +202,15 @@ def _json(
     splits: "list[RealSplit]",
     sizes: "ProtocolOptions",
     run: "LoadedRun",
-    recognizer_run: "LoadedRun",
+    judge: Recognizing,
     ema: bool,
 ) -> str:
     """Everything, for other programs; no time stamps, so equal seeds give equal bytes."""
     summaries = {name: result.summary(name) for name in result.seeds[0].metrics}
     content = {
         "generator": str(run.checkpoint_path),
-        "recognizer": str(recognizer_run.checkpoint_path),
+        "recognizer": str(judge.run.checkpoint_path),
+        "held_out_clips_seen_by_recognizer": judge.seen,
         "weights": "average" if ema and run.has_average else "raw",
         "motions": {split.name or "all": min(len(split.motions), sizes.num_seq_max) for split in splits},
         "num_seq_max": sizes.num_seq_max,
@@ -194,7 +243,10 @@ def published_yaml(result: "ProtocolResult") -> str:
 def _epoch(run: "LoadedRun") -> int:
     """Epochs that the generator trained."""
     epoch = run.checkpoint.get("epoch")
-    return epoch + 1 if isinstance(epoch, int) else 0
+    if not isinstance(epoch, int):
+        return 0
+    # Lightning counts from 0, published files are named by how many there were.
+    return epoch if "imported_from" in run.facts else epoch + 1
 
 
 def _add_figures(

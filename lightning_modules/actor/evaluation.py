@@ -17,7 +17,7 @@ from components.body.pose_format import PoseFormat, decode_rotations
 from components.body.skeleton import ARM_JOINTS, LEG_JOINTS
 from components.errors import InputError
 from datamodules.actor.batch import MotionBatch
-from lightning_modules.actor.generation import ActionPair, frame_mask, generate
+from lightning_modules.actor.generation import ActionPair, frame_mask, generate, request_alpha
 from lightning_modules.actor.networks.cvae import ActorCVAE
 from lightning_modules.actor.rotation2xyz import Rotation2XYZ
 
@@ -108,7 +108,8 @@ def evaluate_reconstruction(
     for batch in batches:
         motion, mask = batch["motion"].to(device), batch["mask"].to(device)
         labels, second = batch["action"].to(device), batch["second_action"].to(device)
-        out = net(motion, mask, labels, second, motion.new_zeros(len(motion), net.sizes.latent_dim))
+        noise, alpha = motion.new_zeros(len(motion), net.sizes.latent_dim), batch["mix_alpha"].to(device)
+        out = net(motion, mask, labels, second, noise, alpha)
         constant = baseline.to(device)[None, :, :, None].expand_as(motion)
         errors = {
             "rc": _squared(out.motion, motion),
@@ -233,13 +234,15 @@ def generated_statistics(
     body: BodyModel,
     fps: float,
     seed: int = 0,
+    action_names: Sequence[str] | None = None,
 ) -> list[MotionStatistics]:
-    """Statistics of generated motions, one entry per request."""
+    """Statistics of generated motions, one entry per request; names tell pairs that are classes of their own."""
     result = []
     for request in requests:
         # A stream of its own for each request: the figures do not depend on what else is asked for.
         generator = torch.Generator().manual_seed(seed * 100003 + request.first * 1009 + request.second)
-        made = generate(net, [request], [frames], samples, generator=generator)
+        alpha = None if action_names is None else request_alpha([request], action_names)
+        made = generate(net, [request], [frames], samples, generator=generator, alpha=alpha)
         joints = root_joints(made.motion, made.mask, pose_format, body, own_heading=True)
         result.append(motion_statistics(joints, made.mask, fps))
     return result

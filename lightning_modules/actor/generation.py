@@ -14,6 +14,7 @@ from components.body.pose_format import PoseFormat, decode_rotations
 from components.errors import InputError
 from components.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from components.spelling import did_you_mean
+from lightning_modules.actor.networks.alpha import share_of_labels
 from lightning_modules.actor.networks.cvae import ActorCVAE
 
 SameAction = Literal["random", "interpolate", "same"]
@@ -54,9 +55,9 @@ def parse_actions(
 
 def _parse_action(action: str, action_names: Sequence[str], conditioning: str) -> ActionPair:
     # Runs of mix=compositional have classes whose names hold a plus; those come first.
-    whole = str(action).replace(" ", "")
-    if "+" in whole and whole in action_names:
-        label = list(action_names).index(whole)
+    pairs = {_key(name): label for label, name in enumerate(action_names) if "+" in name}
+    if _key(str(action)) in pairs:
+        label = pairs[_key(str(action))]
         return ActionPair(label, label)
     parts = [part.strip() for part in str(action).split("+")]
     if len(parts) > 2:
@@ -70,9 +71,14 @@ def _parse_action(action: str, action_names: Sequence[str], conditioning: str) -
     return ActionPair(labels[0], labels[-1])
 
 
+def _key(name: str) -> str:
+    """What of a name counts: neither case nor the kind of space, nor space around a plus."""
+    return "+".join(part.strip().replace(" ", "_").lower() for part in name.split("+"))
+
+
 def _label(name: str, action_names: Sequence[str]) -> int:
-    by_key = {known.replace(" ", "_").lower(): label for label, known in enumerate(action_names)}
-    key = name.replace(" ", "_").lower()
+    by_key = {_key(known): label for label, known in enumerate(action_names)}
+    key = _key(name)
     if key in by_key:
         return by_key[key]
     raise InputError(
@@ -87,6 +93,13 @@ def request_alpha(requests: Sequence[ActionPair], action_names: Sequence[str], a
     """
     single = [first == second and "+" not in action_names[first] for first, second in requests]
     return torch.where(torch.tensor(single), 1.0, alpha)
+
+
+def label_alpha(action: Tensor, second_action: Tensor, action_names: Sequence[str]) -> Tensor:
+    """As `request_alpha` for labels `[N]`, or for soft labels `[N, C]`: `[N]`."""
+    pair_class = torch.tensor([float("+" in name) for name in action_names], device=action.device)
+    held = action @ pair_class if action.is_floating_point() else pair_class[action]
+    return share_of_labels(action, second_action) * (1 - 0.5 * held)
 
 
 def noise_rows(num_samples: int, num_actions: int, noise_same_action: SameAction, noise_diff_action: DiffAction) -> int:

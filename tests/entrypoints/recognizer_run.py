@@ -30,13 +30,18 @@ def recognizer_config(num_classes: int = 12, **layout: Any) -> dict[str, Any]:
 
 
 def write_recognizer(
-    folder: Path, root: str = "nowhere", names: list[str] = NAMES, seed: int = 0, **layout: Any
+    folder: Path,
+    root: str = "nowhere",
+    names: list[str] = NAMES,
+    seed: int = 0,
+    val_fraction: float = 0.34,
+    **layout: Any,
 ) -> Path:
     """Write `checkpoints/best.ckpt`; returns the folder."""
     torch.manual_seed(seed)
     config = recognizer_config(len(names), **layout)
     data = {"_target_": "datamodules.actor.ActorDataModule", "root": root, "num_frames": 20, "translation": False}
-    config["data"] = {**data, "val_fraction": 0.34, "num_classes": len(names), **layout}
+    config["data"] = {**data, "val_fraction": val_fraction, "num_classes": len(names), **layout}
     checkpoint = {
         "state_dict": build_module(config).state_dict(),
         "troupe": {

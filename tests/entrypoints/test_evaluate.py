@@ -131,3 +131,16 @@ def test_the_config_composes() -> None:
         check("evaluate", [])
     with pytest.raises(InputError, match="did you mean 'samples'"):
         check("evaluate", ["run=x", "sample=3"])
+
+
+def test_latents_of_an_autoencoder_have_no_divergence(data: Path, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", str(data), "single")
+    file = run / "checkpoints" / "best.ckpt"
+    checkpoint = torch.load(file, weights_only=True)
+    model = checkpoint["troupe"]["config"]["model"]
+    model["net"]["_target_"] = "lightning_modules.actor.networks.cvae.ActorCAE"
+    model["losses"]["_target_"] = "lightning_modules.actor.losses.AutoencoderLosses"
+    torch.save(checkpoint, file)
+    report, _ = evaluate(run, pairs=None)
+    assert report.metrics["eval/rc"] > 0
+    assert not {"eval/kl_per_dim", "eval/active_dims", "test/kl"} & report.metrics.keys()

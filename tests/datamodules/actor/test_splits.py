@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.errors import InputError
+from datamodules.actor import ActorDataModule
 from datamodules.actor.clips import PublishedSplit
 from datamodules.actor.humanact12 import open_humanact12
 from datamodules.actor.splits import make_split, split_clips
@@ -130,3 +131,26 @@ def test_table_of_other_data(clips):
     (clips.folder.parents[1] / "clips.csv").write_text("index,source_clip\n0,take\n")
     with pytest.raises(InputError, match="no row for clip 1"):
         open_humanact12(clips.folder.parents[1], 3)
+
+
+def test_clips_that_another_run_trained_on(tmp_path):
+    folder = write_folder(tmp_path / "d", samples((8, 8, 8)))
+    settings = {"root": str(folder), "num_classes": 3, "val_fraction": 0.25}
+    data = ActorDataModule(**settings)
+    held = len(data.splits.val)
+    assert held == 6
+    assert data.held_out_clips_in(settings) == 0
+    # Who holds out more of the same draw has seen none; who holds out nothing has seen all.
+    assert data.held_out_clips_in({**settings, "val_fraction": 0.5}) == 0
+    assert data.held_out_clips_in({"root": f"{folder}/../d", "num_classes": 3}) == held
+    other = ActorDataModule(**settings, split_seed=1).splits
+    seen = np.isin(data.splits.val, other.train).sum()
+    assert seen > 0
+    assert data.held_out_clips_in({**settings, "split_seed": 1}) == seen
+    assert data.held_out_clips_in({**settings, "val_fraction": 0, "split_file": str(tmp_path / "gone.csv")}) is None
+    # Other data, other readers, nothing known, nothing held out.
+    assert data.held_out_clips_in({**settings, "root": str(tmp_path)}) == 0
+    reader = {"_target_": "datamodules.actor.ntu13.open_ntu13", "_partial_": True}
+    assert data.held_out_clips_in({**settings, "val_fraction": 0, "dataset": reader}) == 0
+    assert data.held_out_clips_in({}) == 0
+    assert ActorDataModule(str(folder), num_classes=3).held_out_clips_in({"root": str(folder)}) == 0

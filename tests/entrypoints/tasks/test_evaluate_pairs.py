@@ -13,8 +13,8 @@ from components.errors import InputError
 from components.synthetic.actions import write_humanact12
 from entrypoints.evaluate import evaluate_run
 from entrypoints.runs import build_datamodule, build_module, load_module, load_run
-from entrypoints.tasks.evaluate_pairs import evaluate_pairs
-from entrypoints.tasks.evaluate_recognition import load_recognizer
+from entrypoints.tasks.evaluate_pairs import evaluate_pairs, plan_pairs
+from entrypoints.tasks.evaluate_recognition import prepare_recognizer
 from entrypoints.tasks.evaluation_report import Report
 from tests.entrypoints.actor_run import NAMES, write_run
 from tests.entrypoints.recognizer_run import write_recognizer
@@ -48,8 +48,11 @@ def evaluate(folder: Path, recognizer: Path, **options: Any) -> Report:
     datamodule = build_datamodule(run.config)
     datamodule.setup("test")
     report = Report("pairs")
-    judge = load_recognizer(str(recognizer), list(datamodule.action_names), str(folder))
-    evaluate_pairs(run, load_module(run), datamodule, judge, {**OPTIONS, **options}, torch.device("cpu"), report)
+    options = {**OPTIONS, **options}
+    module, judge = load_module(run), prepare_recognizer(str(recognizer), run, datamodule)
+    plan = plan_pairs(run, module.net, datamodule, judge, options)
+    if plan is not None:
+        evaluate_pairs(module, datamodule, judge, plan, options, torch.device("cpu"), report)
     return report
 
 

@@ -111,6 +111,38 @@ def test_raw_and_averaged_weights(data: Path, tmp_path: Path) -> None:
     assert figures[True]["eval/recognition/fid_gt2"] == figures[False]["eval/recognition/fid_gt2"]
 
 
+def test_what_the_recogniser_has_seen_is_said(data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = write_run(tmp_path / "run", str(data), conditioning="single")
+    fair = write_recognizer(tmp_path / "fair", str(data))
+    cheat = write_recognizer(tmp_path / "cheat", str(data), val_fraction=0.0)
+    for recognizer, seen in ((fair, 0), (cheat, 12)):
+        caplog.clear()
+        _, folder = evaluate(run, recognizer, seeds=1, num_seq_max=12)
+        assert ("trained on 12 clips" in caplog.text) == (seen > 0)
+        content = json.loads((folder / "recognition.json").read_text())
+        assert content["held_out_clips_seen_by_recognizer"] == seen
+
+
+def test_faults_show_before_anything_takes_long(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_late(*arguments: Any) -> Any:
+        raise AssertionError("tested already")
+
+    monkeypatch.setattr("entrypoints.evaluate._test", too_late)
+    pairs, single = write_run(tmp_path / "pairs", str(data)), write_run(tmp_path / "single", str(data), "single")
+    recognizer = write_recognizer(tmp_path / "recognizer", str(data))
+    with pytest.raises(InputError, match=r"^recognizer=.*nowhere does not exist"):
+        evaluate(single, tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"^pair_recognizer=.*nowhere does not exist"):
+        evaluate(pairs, recognizer, pairs=["walk+drink"], pair_recognizer=str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match=r"^pair_recognizer=.*trained on single"):
+        evaluate(single, recognizer, pair_recognizer=str(recognizer))
+    with pytest.raises(InputError, match=r"^pairs: unknown action 'wlak'.*did you mean 'walk'"):
+        evaluate(pairs, recognizer, pairs=["wlak+drink"])
+    with pytest.raises(InputError, match=r"data\.translation=false"):
+        evaluate(pairs, write_recognizer(tmp_path / "moving", translation=True))
+    assert not (single / "evaluation").exists()
+
+
 def test_what_is_no_recogniser_of_these_motions(data: Path, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", str(data))
     with pytest.raises(InputError, match="actor_recognizer_gru"):

@@ -23,6 +23,21 @@ def tiny(**settings: Any) -> ActorCVAE:
 def test_actions_are_read_by_name() -> None:
     parsed = generation.parse_actions(["walk+drink", "run", " Walk + walk ", "turn_steering_wheel"], NAMES)
     assert parsed == [(1, 4), (2, 2), (1, 1), (5, 5)]
+    # Pairs that are classes of their own.
+    names = ["jumping jack", "wrist circling", "jumping jack+wrist circling"]
+    for text in (names[2], "jumping_jack + Wrist_circling"):
+        assert generation.parse_actions([text], names, "single") == [(2, 2)]
+
+
+def test_the_share_follows_from_labels_where_pairs_are_classes_too() -> None:
+    names = ["walk", "drink", "walk+drink"]
+    requests = [generation.ActionPair(0, 0), generation.ActionPair(0, 1), generation.ActionPair(2, 2)]
+    shares = generation.request_alpha(requests, names)
+    assert shares.tolist() == [1.0, 0.5, 0.5]
+    first, second = torch.tensor(requests).T
+    assert torch.equal(generation.label_alpha(first, second, names), shares)
+    way = generation.interpolate_labels(0, 2, 3, 3)
+    assert generation.label_alpha(way, way, names).tolist() == [1.0, 0.75, 0.5]
 
 
 @pytest.mark.parametrize(
