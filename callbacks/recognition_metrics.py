@@ -1,6 +1,7 @@
 """How real generated motions look to a trained recogniser, while their model trains."""
 
 import copy
+import logging
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -14,6 +15,8 @@ from datamodules.actor.collate import collate_motions
 from lightning_modules.actor.generation import decode
 from lightning_modules.actor.networks.cvae import ActorCVAE
 from lightning_modules.actor.protocol import LabelledFeatures, evaluate_features, recognize_motions, stream_seed
+
+log = logging.getLogger(__name__)
 
 FIGURES = ("fid", "kid", "recognition_accuracy", "diversity")
 # Motions in the check before the training: enough to see that everything fits.
@@ -39,8 +42,8 @@ class RecognitionMetrics(Callback):
         seed: of the choice and of the latents.
 
     Raises:
-        InputError: a value is out of range; before the training, that the recogniser does not fit the data, or that
-            these figures are the monitor and are missing in some validations.
+        InputError: a value is out of range; before the training, that the recogniser does not fit the data, that the
+            trained model makes no motions, or that these figures are the monitor and are missing in some validations.
     """
 
     def __init__(
@@ -71,9 +74,21 @@ class RecognitionMetrics(Callback):
         if stage != "fit":
             return
         self._check_monitor(trainer)
-        names = list(trainer.datamodule.action_names)  # type: ignore[attr-defined]
+        datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if not isinstance(getattr(pl_module, "net", None), ActorCVAE):
+            raise InputError(
+                f"callbacks=recognition judges generated motions, and {type(pl_module).__name__} makes none.\n"
+                "Use it with a generator, e.g. experiment=actor, or leave it out"
+            )
         with torch.random.fork_rng(devices=[]):  # building a network draws its first weights
-            _, recognizer = self.load(self.path, names, "this training")
+            run, recognizer = self.load(self.path, list(datamodule.action_names), "this training")
+        seen = datamodule.held_out_clips_in(run.config.get("data") or {})
+        if seen != 0 and trainer.is_global_zero:
+            log.warning(
+                "callbacks.recognition.recognizer=%s trained on %s clips that this training holds out; give both the "
+                "same data.val_fraction, split_seed and split_file",
+                self.path, "possibly some" if seen is None else seen,
+            )  # fmt: skip
         self._recognizer = recognizer.eval().requires_grad_(False)
         self._real = None
 
@@ -122,9 +137,11 @@ class RecognitionMetrics(Callback):
         net, device, pose_format = cast(ActorCVAE, pl_module.net), pl_module.device, datamodule.pose_format
         recognizer = self._recognizer.to(device)
         count = min(self.samples, _TRIAL) if trial else self.samples
-        rows = self._choice(len(datamodule.val_set), count)
+        # Pairs of actions that are classes of their own are left out: the recogniser need not know them.
+        clips = getattr(datamodule.val_set, "originals", datamodule.val_set)
+        rows = self._choice(len(clips), count)
         if self._real is None or len(self._real.labels) != count:
-            self._real = self._recognize_real(recognizer, datamodule.val_set, rows, pose_format, device)
+            self._real = self._recognize_real(recognizer, clips, rows, pose_format, device)
         generator = torch.Generator().manual_seed(stream_seed(self.seed, "latents"))
         z = torch.randn(count, net.sizes.latent_dim, generator=generator)
         found = []

@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch import Callback
 
 from callbacks.checkpoints import BestCheckpoint, LastCheckpoint
+from callbacks.duration_report import DurationReport
 from callbacks.ema import WeightEMA
 from callbacks.epoch_seed import EpochSeed
 from callbacks.recognition_metrics import FIGURES, RecognitionMetrics
@@ -16,7 +17,7 @@ from entrypoints.runs import build_datamodule, build_module
 from entrypoints.tasks.evaluate_recognition import load_recognizer
 from tests.callbacks.tiny import trainer
 from tests.entrypoints.actor_run import NAMES, actor_config
-from tests.entrypoints.recognizer_run import write_recognizer
+from tests.entrypoints.recognizer_run import recognizer_config, write_recognizer
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +117,27 @@ def test_settings_are_checked_before_the_training(motions: Path, recognizer: str
         fit(tmp_path, motions, [seldom, best])
     with pytest.raises(InputError, match="/nowhere does not exist"):
         fit(tmp_path, motions, [RecognitionMetrics("/nowhere", load_recognizer)])
+
+
+def test_recognisers_have_nothing_to_be_judged(motions: Path, recognizer: str) -> None:
+    module, data = build_module(recognizer_config()), build_datamodule(actor_config(str(motions)))
+    callback = RecognitionMetrics(recognizer, load_recognizer)
+    with pytest.raises(InputError, match="RecognizerModule makes none"):
+        callback.setup(SimpleNamespace(checkpoint_callbacks=[], check_val_every_n_epoch=1, datamodule=data), module, "fit")  # type: ignore[arg-type]  # noqa: E501  # fmt: skip
+
+
+def test_mixtures_among_the_evaluation_clips_are_left_out(motions: Path, recognizer: str) -> None:
+    mix = {"_target_": "datamodules.actor.compositional.CompositionalClasses", "num_pairs": 1, "clips_per_class": 1,
+           "pairs": [["walk", "drink"]], "validation": True}  # fmt: skip
+    config = actor_config(str(motions), "single", mix=mix, num_classes=13, val_fraction=0.5)
+    config["model"]["net"]["num_classes"] = 13
+    module, data = build_module(config), build_datamodule(config)
+    data.prepare_data()
+    data.setup("fit")
+    assert 12 in data.val_set.labels
+    callback = RecognitionMetrics(recognizer, load_recognizer, samples=13)
+    callback.setup(SimpleNamespace(checkpoint_callbacks=[], check_val_every_n_epoch=1, datamodule=data), module, "fit")  # type: ignore[arg-type]  # fmt: skip
+    assert callback.measure(module, data)["fid"] >= 0
+    assert callback._real is not None
+    assert callback._real.labels.max() < 12
+    assert DurationReport(str(motions), [5]).measure(module, data)[5] > 0
