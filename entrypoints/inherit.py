@@ -25,7 +25,7 @@ def inherited(overrides: list[str], config: DictConfig) -> list[str]:
         config: what it composes to, unchecked.
 
     Raises:
-        InputError: the experiment inherits and `ckpt` names no run, several runs, or one of another system.
+        InputError: the experiment inherits and `ckpt` names no run, several runs, or one of another system or model.
     """
     wanted = OmegaConf.select(config, "inherit.keys") or []
     if not wanted:
@@ -64,11 +64,19 @@ def _stored_config(config: DictConfig) -> dict[str, Any]:
             f"experiment={experiment} goes on from a trained run, and ckpt names none.\n"
             "Set ckpt=<run folder or checkpoint>, e.g. the folder that experiment=actor wrote"
         )
-    system = str(OmegaConf.select(config, "model._target_")).split(".")[1]
+    wanted = str(OmegaConf.select(config, "model._target_"))
     try:
-        return load_run(checkpoint, system).config
+        run = load_run(checkpoint, wanted.split(".")[1])
     except InputError as error:
         raise InputError(str(error).replace("run=", "ckpt=", 1)) from error
+    found = str(run.config["model"]["_target_"])
+    if found != wanted:
+        raise InputError(
+            f"ckpt={checkpoint} is a run of experiment={run.experiment} ({found.rsplit('.', 1)[-1]}), and "
+            f"experiment={experiment} goes on from one of {wanted.rsplit('.', 1)[-1]}.\n"
+            "Set ckpt=<run folder or checkpoint> of such a training"
+        )
+    return run.config
 
 
 def _at(tree: Any, key: str) -> Any:

@@ -6,6 +6,7 @@ from components.errors import InputError
 from entrypoints.config_check import check, compose_unchecked
 from entrypoints.inherit import differing_keys, inherited
 from tests.entrypoints.actor_run import write_run
+from tests.entrypoints.recognizer_run import write_recognizer
 
 
 def added(*overrides: str) -> list[str]:
@@ -67,6 +68,17 @@ def test_a_run_to_go_on_from_is_needed(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="ckpt=/nowhere does not exist"):
         added("experiment=actor_finetune", "ckpt=/nowhere")
     assert added("experiment=actor", f"ckpt={tmp_path}") == []
+    with pytest.raises(InputError, match=r"RecognizerModule.*goes on from one of ActorModule"):
+        added("experiment=actor_finetune", f"ckpt={write_recognizer(tmp_path / 'recognizer')}")
+
+
+def test_pairs_that_are_classes_stay_with_their_mixtures(tmp_path: Path) -> None:
+    mix = {"_target_": "datamodules.actor.compositional.CompositionalClasses", "num_pairs": 2}
+    run = write_run(tmp_path, conditioning="single", mix=mix, num_classes=14)
+    command = ["experiment=actor_mix_finetune", f"ckpt={run}"]
+    config = check("train", [*command, *added(*command)])
+    assert (config.data.num_classes, config.model.net.conditioning) == (14, "single")
+    assert config.data.mix == mix
 
 
 def test_differing_keys_name_stored_and_present_values() -> None:
