@@ -190,18 +190,20 @@ def _latent_space(folder: Path, net: Any, datamodule: Any, names: list[str], opt
 
     parts = {"evaluation": encode_clips(net, _batches(datamodule.test_set, len(datamodule.test_set), options.seed))}
     # Without a split of their own the evaluation clips are the training clips.
-    held_out = datamodule.test_set.indices.tolist() != datamodule.train_set.indices.tolist()
-    if held_out and options.train_clips:
+    if datamodule.splits.held_out and options.train_clips:
         parts["training"] = encode_clips(net, _batches(datamodule.train_set, options.train_clips, options.seed))
     axes = principal_axes(parts.get("training", parts["evaluation"]).mu)
-    save_figure(folder / "latent" / "latent_space.png", draw_latent_space(parts, axes, names))
+    save_figure(folder / "latent" / "latent_space.png", draw_latent_space(parts, axes, names, net.samples))
     write_text(folder / "latent" / "clips.csv", clip_rows(parts, axes, names).to_csv())
-    write_text(folder / "latent" / "dimensions.csv", dimension_rows(parts["evaluation"]).to_csv())
+    write_text(folder / "latent" / "dimensions.csv", dimension_rows(parts["evaluation"], net.samples).to_csv())
+    plane = (
+        "the clips in the plane of most variance, with two standard deviations of each action. The encoder knows the "
+        "label, so actions need not lie apart."
+    )
+    right = " Right: what each dimension tells of a clip; those near 0 are not used."
     return Section(
         "Latent space",
-        "Left: posterior means of the clips in the plane of most variance, with two standard deviations of each "
-        "action. The encoder knows the label, so actions need not lie apart. Right: what each dimension tells of a "
-        "clip; those near 0 are not used.",
+        f"Left: posterior means of {plane}{right}" if net.samples else f"Latents of {plane}",
         [Show("latent space", ["latent/latent_space.png", "latent/clips.csv", "latent/dimensions.csv"])],
     )
 

@@ -31,6 +31,7 @@ def action_tables(
 
     from components.rendering.motion_tables import MotionTable
     from lightning_modules.actor.decoder_tests import decode_rows, pair_title
+    from lightning_modules.actor.generation import request_alpha
     from lightning_modules.actor.sampling import file_name
 
     columns = ("real", "reconstruction", *(f"sample {number + 1}" for number in range(options.samples)))
@@ -45,12 +46,14 @@ def action_tables(
         z = torch.randn(rows * options.samples, net.sizes.latent_dim, generator=stream)
         lengths = torch.tensor(frames).repeat_interleave(options.samples)
         first, second = (torch.full((len(z),), label) for label in pair)
-        made = [shows(motion, pair, names) for motion in decode_rows(net, z, lengths, first, second)]
+        alpha = request_alpha([pair], names)
+        decoded = decode_rows(net, z, lengths, first, second, alpha.expand(len(z)))
+        made = [shows(motion, pair, names) for motion in decoded]
         cells: list[list[Shown | None]] = []
         for row in range(rows):
             left: list[Shown | None] = [None, None]
             if clips:
-                left = [shows(clips[row], pair, names), shows(_reconstruct(net, clips[row], pair), pair, names)]
+                left = [shows(clips[row], pair, names), shows(_reconstruct(net, clips[row], pair, alpha), pair, names)]
             cells.append([*left, *made[row * options.samples : (row + 1) * options.samples]])
         yield MotionTable(
             file_name("+".join(names[label] for label in dict.fromkeys(pair))),
@@ -73,10 +76,12 @@ def test_tables(
     """
     from components.rendering.motion_tables import MotionTable
     from lightning_modules.actor.decoder_tests import decode_rows
+    from lightning_modules.actor.generation import label_alpha
 
     shows = _Shower(datamodule.pose_format, fps)
     for test in _tests(net, datamodule, pairs, names, options, fps):
-        motions = decode_rows(net, test.z, test.lengths, test.action, test.second_action)
+        alpha = label_alpha(test.action, test.second_action, names)
+        motions = decode_rows(net, test.z, test.lengths, test.action, test.second_action, alpha)
         shown = [shows(motion, None, names) for motion in motions]
         width = len(test.columns)
         cells = [shown[start : start + width] for start in range(0, len(shown), width)]
@@ -153,7 +158,7 @@ def _clips_of(datamodule: Any, pair: "ActionPair", count: int, seed: int) -> "tu
     return [], ""
 
 
-def _reconstruct(net: Any, motion: "Tensor", pair: "ActionPair") -> "Tensor":
+def _reconstruct(net: Any, motion: "Tensor", pair: "ActionPair", alpha: "Tensor") -> "Tensor":
     """A motion from the mean of its own latent."""
     import torch
 
@@ -163,8 +168,8 @@ def _reconstruct(net: Any, motion: "Tensor", pair: "ActionPair") -> "Tensor":
     labels = torch.tensor([pair.first], device=device)
     mask = torch.ones(1, motion.shape[-1], dtype=torch.bool, device=device)
     with torch.no_grad():
-        mu, _ = net.encode(motion[None].to(device), mask, labels, labels)
-    (made,) = decode_rows(net, mu.float(), torch.tensor([motion.shape[-1]]), labels, labels)
+        mu, _ = net.encode(motion[None].to(device), mask, labels, labels, alpha.to(device))
+    (made,) = decode_rows(net, mu.float(), torch.tensor([motion.shape[-1]]), labels, labels, alpha)
     return made
 
 

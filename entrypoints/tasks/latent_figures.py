@@ -19,16 +19,23 @@ _COLOURS = (
 _MARKERS = "os^DvPX*"
 
 
-def draw_latent_space(parts: "Mapping[str, EncodedClips]", axes: "PrincipalAxes", names: Sequence[str]) -> "Figure":
+def draw_latent_space(
+    parts: "Mapping[str, EncodedClips]", axes: "PrincipalAxes", names: Sequence[str], prior: bool = True
+) -> "Figure":
     """Two panels: clips in the plane of two principal axes, and what each dimension carries.
 
     Args:
         parts: `evaluation` clips are drawn full, `training` clips pale; ellipses are of `training` where given.
         axes: the plane.
         names: of the labels.
+        prior: false for an autoencoder, whose latents are points: the second panel is left out.
     """
     from matplotlib.figure import Figure
 
+    if not prior:
+        figure = Figure(figsize=(8.5, 6.2), layout="constrained")
+        _draw_plane(figure.subplots(), parts, axes, names)
+        return figure
     figure = Figure(figsize=(15.0, 6.2), layout="constrained")
     plane, dimensions = figure.subplots(1, 2, width_ratios=(5, 4))
     _draw_plane(plane, parts, axes, names)
@@ -103,8 +110,13 @@ def clip_rows(parts: "Mapping[str, EncodedClips]", axes: "PrincipalAxes", names:
     return Table("Clips in the latent space", ["clip", "split", "action", "axis_1", "axis_2"], rows)
 
 
-def dimension_rows(clips: "EncodedClips") -> Table:
-    """What each dimension carries."""
+def dimension_rows(clips: "EncodedClips", prior: bool = True) -> Table:
+    """What each dimension carries; of an autoencoder (`prior` is false) the spread alone."""
+    if not prior:
+        spreads = clips.mu.std(0, correction=0).tolist()
+        return Table(
+            "Latent dimensions", ["dimension", "std"], [[str(index), one] for index, one in enumerate(spreads)]
+        )
     kl, spread = clips.kl_by_dim.tolist(), clips.mu.std(0, correction=0).tolist()
     width = clips.logvar.exp().sqrt().mean(0).tolist()
     rows: list[list[Value]] = [[str(index), *values] for index, values in enumerate(zip(kl, spread, width))]

@@ -25,7 +25,7 @@ from components.geometry.rotations import (
     quaternion_to_matrix,
     slerp,
 )
-from lightning_modules.actor.generation import parse_actions
+from lightning_modules.actor.generation import parse_actions, request_alpha
 from lightning_modules.actor.networks.cvae import ActorCVAE
 from lightning_modules.actor.sampling import SampledMotion, decoded_parameters, file_name, refuse_positions
 
@@ -109,12 +109,16 @@ def sample_chain(
     generator = torch.Generator().manual_seed(request.seed)
     z = request.fact * torch.randn(len(windows), samples, tries, net.sizes.latent_dim, generator=generator)
     in_place = not pose_format.has_translation_row
+    shares = request_alpha(pairs, action_names)
     made = []
     for window, latents in zip(windows, z):
         rows = samples * tries
         labels = torch.tensor([pairs[window.segment]]).expand(rows, 2)
         lengths = torch.full((rows,), window.frames)
-        decoded = decoded_parameters(net, latents.flatten(0, 1), lengths, labels[:, 0], labels[:, 1], pose_format)
+        alpha = shares[window.segment].expand(rows)
+        decoded = decoded_parameters(
+            net, latents.flatten(0, 1), lengths, labels[:, 0], labels[:, 1], pose_format, alpha
+        )
         poses, trans = (torch.stack(parts).unflatten(0, (samples, tries)) for parts in zip(*decoded))
         made.append((poses, trans))
     named = [(action_names[pair.first], action_names[pair.second]) for pair in pairs]

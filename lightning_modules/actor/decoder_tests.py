@@ -151,10 +151,13 @@ def pair_table(
     )
 
 
-def decode_rows(net: ActorCVAE, z: Tensor, lengths: Tensor, action: Tensor, second_action: Tensor) -> Iterator[Tensor]:
+def decode_rows(
+    net: ActorCVAE, z: Tensor, lengths: Tensor, action: Tensor, second_action: Tensor, alpha: Tensor | None = None
+) -> Iterator[Tensor]:
     """Motions `[J, F, T_i]` one after the other, on the CPU; arguments as of `generation.decode`."""
     for rows in torch.arange(len(z)).split(_ROWS_AT_ONCE):
-        made = decode(net, z[rows], lengths[rows], action[rows], second_action[rows])
+        shares = None if alpha is None else alpha[rows]
+        made = decode(net, z[rows], lengths[rows], action[rows], second_action[rows], shares)
         for motion, length in zip(made.motion.cpu(), lengths[rows].tolist()):
             yield motion[..., :length]
 

@@ -59,6 +59,7 @@ def test_clips_are_encoded_batch_by_batch() -> None:
             "mask": torch.ones(count, 5, dtype=torch.bool),
             "action": action,
             "second_action": action,
+            "mix_alpha": torch.ones(count),
         }
 
     batches = [batch([0, 1]), batch([2])]
