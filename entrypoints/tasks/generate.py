@@ -27,6 +27,8 @@ _FORMATS = ("npz", "mp4", "gif", "stick", "strip", "html", "gltf", "bvh", "obj")
 _PICTURES = ("mp4", "gif", "stick", "strip")
 # Where a chain decides, these options say nothing; values as in the dataclass.
 _NOT_IN_A_CHAIN = ("actions", "duration", "interpolate", "noise_same_action", "noise_diff_action", "alpha")
+# And these elsewhere.
+_IN_A_CHAIN = ("overlap", "window", "candidates", "align")
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,19 @@ class Options:
             faults.append(Fault("duration=[]", "expected a number of frames, or several"))
         if self.chain is not None:
             faults += self._chain_faults()
+        else:
+            faults += self._idle(_IN_A_CHAIN, "belongs to chain=[...]; leave it out")
+        if self.interpolate is not None:
+            faults += self._idle(("noise_same_action",), f"interpolate={self.interpolate} decides; leave it out")
         raise_faults(faults, "task=generate")
 
+    def _idle(self, keys: Sequence[str], reason: str) -> list[Fault]:
+        """Keys that were set and would have no effect."""
+        defaults = {field.name: field.default for field in fields(self)}
+        return [Fault(key, reason) for key in keys if getattr(self, key) != defaults[key]]
+
     def _chain_faults(self) -> list[Fault]:
-        faults = []
+        faults = self._idle(_NOT_IN_A_CHAIN, "says nothing about a chain; leave it out")
         if not self.segments:
             faults.append(Fault("chain=[]", "asks for nothing; expected e.g. chain=[walk:60,sit:40]"))
         for text, (action, frames) in zip(self._chain_texts, self.segments):
@@ -95,10 +106,6 @@ class Options:
                 faults.append(
                     Fault(f"chain: '{text}'", f"expected action:frames such as walk:60, 1 to {_LONGEST_SEGMENT} frames")
                 )
-        defaults = {field.name: field.default for field in fields(self)}
-        for key in _NOT_IN_A_CHAIN:
-            if getattr(self, key) != defaults[key]:
-                faults.append(Fault(key, "says nothing about a chain; leave it out"))
         return faults
 
     @property

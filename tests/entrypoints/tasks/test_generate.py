@@ -158,6 +158,15 @@ def test_faults_of_a_chain() -> None:
         Options(chain=[])
 
 
+def test_options_without_effect_are_faults() -> None:
+    with pytest.raises(InputError) as caught:
+        Options(candidates=4, align=False, interpolate="latents", noise_same_action="same")
+    text = str(caught.value)
+    assert "3 faults" in text
+    assert "candidates: belongs to chain=[...]" in text
+    assert "noise_same_action: interpolate=latents decides" in text
+
+
 def test_too_short_a_part_of_a_chain(pair_run: Any) -> None:
     with pytest.raises(InputError, match="overlap=8"):
         generate(pair_run, Options(chain=["walk:20", "sit:3", "walk:20"]))
