@@ -11,9 +11,9 @@ from lightning_modules.actor.networks.dropout import Dropout
 MAX_POSITIONS = 5000
 
 
-def sinusoidal_positions(count: int, width: int) -> Tensor:
-    """`[count, width]`: sin(p w_i) and cos(p w_i) alternate, w_i = 10000^(-2i / width) (Vaswani et al. 2017)."""
-    frequencies = torch.exp(torch.arange(0, width, 2).float() * (-math.log(10000.0) / width))
+def sinusoidal_positions(count: int, width: int, base: float = 10000.0) -> Tensor:
+    """`[count, width]`: sin(p w_i) and cos(p w_i) alternate, w_i = base^(-2i / width) (Vaswani et al. 2017)."""
+    frequencies = torch.exp(torch.arange(0, width, 2).float() * (-math.log(base) / width))
     angles = torch.arange(count).float().unsqueeze(1) * frequencies
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
 
@@ -33,15 +33,27 @@ def relative_time(mask: Tensor) -> Tensor:
 
 
 class PositionalEncoding(nn.Module):
-    """Adds the position of each token, then drops out."""
+    """Adds the position of each token, then drops out.
+
+    Args:
+        width: D.
+        dropout: probability.
+        base: frequencies go from 1 down to 1 / base radians per frame. With the usual 10000 a handful of the features
+            swing as fast as people do; with 100 a good third of them.
+
+    Raises:
+        InputError: the base is not above 1.
+    """
 
     positions: Tensor
 
-    def __init__(self, width: int, dropout: float) -> None:
+    def __init__(self, width: int, dropout: float, base: float = 10000.0) -> None:
         super().__init__()
+        if not base > 1:
+            raise InputError(f"model.net: the base of the positions, {base}, must be above 1 (published: 10000)")
         self.dropout = Dropout(dropout)
         # A constant of the architecture: not in the checkpoints.
-        self.register_buffer("positions", sinusoidal_positions(MAX_POSITIONS, width), persistent=False)
+        self.register_buffer("positions", sinusoidal_positions(MAX_POSITIONS, width, base), persistent=False)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """`[B, T, D]` to `[B, T, D]`; the mask makes no difference.

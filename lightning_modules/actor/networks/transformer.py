@@ -80,14 +80,18 @@ class TransformerEncoder(nn.Module):
     """Motion and labels to the mean and log-variance of the latent vector.
 
     Two learned tokens per action are put before the frames; what the last layer makes of them are mu and log-variance.
+
+    Args:
+        sizes: of the model.
+        position: called with width and dropout; `tokens [B, 2 + T, D] -> tokens`.
     """
 
-    def __init__(self, sizes: NetworkSizes) -> None:
+    def __init__(self, sizes: NetworkSizes, position: Callable[[int, float], nn.Module] = PositionalEncoding) -> None:
         super().__init__()
         self.mu_token = ActionEmbedding(sizes)
         self.logvar_token = ActionEmbedding(sizes)
         self.pose_embedding = Linear(sizes.pose_size, sizes.latent_dim)
-        self.position = PositionalEncoding(sizes.latent_dim, sizes.dropout)
+        self.position = position(sizes.latent_dim, sizes.dropout)
         self.layers = nn.ModuleList(EncoderLayer(sizes) for _ in range(sizes.num_layers))
         self.alpha_film = AlphaFilm(sizes) if sizes.alpha_embedding else None
 
