@@ -54,3 +54,17 @@ def write_run(folder: Path, root: str = "nowhere", conditioning: str = "pair", *
     (folder / "checkpoints").mkdir(parents=True)
     torch.save(checkpoint, folder / "checkpoints" / "best.ckpt")
     return folder
+
+
+def write_compositional(folder: Path, root: str) -> Path:
+    """A run of single labels whose last two classes are pairs."""
+    mix = {"_target_": "datamodules.actor.compositional.CompositionalClasses", "num_pairs": 2, "clips_per_class": 2,
+           "pairs": [["walk", "drink"], ["run", "phone"]]}  # fmt: skip
+    file = write_run(folder, root, "single", mix=mix, num_classes=14) / "checkpoints" / "best.ckpt"
+    checkpoint = torch.load(file, weights_only=True)
+    entry = checkpoint["troupe"]
+    entry["config"]["model"]["net"]["num_classes"] = 14
+    entry["facts"]["action_names"] = [*NAMES, "walk+drink", "run+phone"]
+    checkpoint["state_dict"] = build_module(entry["config"]).state_dict()
+    torch.save(checkpoint, file)
+    return folder

@@ -12,11 +12,11 @@ from PIL import Image
 from components.errors import InputError
 from components.synthetic.actions import write_humanact12
 from entrypoints.evaluate import evaluate_run
-from entrypoints.runs import build_datamodule, build_module, load_module, load_run
+from entrypoints.runs import build_datamodule, load_module, load_run
 from entrypoints.tasks.evaluate_pairs import evaluate_pairs, plan_pairs
 from entrypoints.tasks.evaluate_recognition import prepare_recognizer
 from entrypoints.tasks.evaluation_report import Report
-from tests.entrypoints.actor_run import NAMES, write_run
+from tests.entrypoints.actor_run import NAMES, write_compositional, write_run
 from tests.entrypoints.recognizer_run import write_recognizer
 
 OPTIONS: dict[str, Any] = {
@@ -25,8 +25,6 @@ OPTIONS: dict[str, Any] = {
     "data": {"root": None, "batch_size": None, "num_workers": None, "cache_dir": None},
 }  # fmt: skip
 MIX = {"_target_": "datamodules.actor.mixing.MixingCollate", "_partial_": True}
-PAIRS = {"_target_": "datamodules.actor.compositional.CompositionalClasses", "num_pairs": 2, "clips_per_class": 2,
-         "pairs": [["walk", "drink"], ["run", "phone"]]}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +96,7 @@ def test_without_names_legs_meet_arms_of_what_is_trained(data: Path, recognizer:
 
 
 def test_runs_with_pairs_as_classes(data: Path, recognizer: Path, tmp_path: Path) -> None:
-    run = write_compositional(tmp_path / "run", data)
+    run = write_compositional(tmp_path / "run", str(data))
     assert names_of(evaluate(run, recognizer)) == ["walk+drink", "run+phone", "all"]
     assert names_of(evaluate(run, recognizer, pairs=["run+phone"])) == ["run+phone", "all"]
     with pytest.raises(InputError, match=r"walk\+phone"):
@@ -107,24 +105,11 @@ def test_runs_with_pairs_as_classes(data: Path, recognizer: Path, tmp_path: Path
 
 @pytest.mark.slow
 def test_whole_evaluation_of_a_run_with_pairs_as_classes(data: Path, recognizer: Path, tmp_path: Path) -> None:
-    run = write_compositional(tmp_path / "run", data)
+    run = write_compositional(tmp_path / "run", str(data))
     report, folder = evaluate_run({**OPTIONS, "run": str(run), "recognizer": str(recognizer)})
     # The protocol looks at single actions; classes without evaluation clips are left out of the metrics.
     assert report.metrics["eval/recognition/accuracy_gt_test"] >= 0
     assert all(math.isfinite(value) for value in json.loads((folder / "metrics.json").read_text()).values())
-
-
-def write_compositional(folder: Path, data: Path) -> Path:
-    """A run of single labels whose last two classes are pairs."""
-    run = write_run(folder, str(data), "single", mix=PAIRS, num_classes=14)
-    file = run / "checkpoints" / "best.ckpt"
-    checkpoint = torch.load(file, weights_only=True)
-    entry = checkpoint["troupe"]
-    entry["config"]["model"]["net"]["num_classes"] = 14
-    entry["facts"]["action_names"] = [*NAMES, "walk+drink", "run+phone"]
-    checkpoint["state_dict"] = build_module(entry["config"]).state_dict()
-    torch.save(checkpoint, file)
-    return run
 
 
 def test_single_actions_have_no_pairs(data: Path, recognizer: Path, tmp_path: Path) -> None:

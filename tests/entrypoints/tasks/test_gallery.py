@@ -13,7 +13,7 @@ from components.media import read_video
 from components.synthetic.actions import write_humanact12
 from entrypoints.predict import run_task
 from entrypoints.tasks.gallery import Options
-from tests.entrypoints.actor_run import NAMES, write_run
+from tests.entrypoints.actor_run import NAMES, write_compositional, write_run
 
 SMALL: dict[str, Any] = {
     "actions": ["walk", "drink"], "samples": 1, "durations": [3, 5], "steps": 2, "latents": 1, "style": "stick",
@@ -91,6 +91,29 @@ def test_runs_of_single_actions_and_imported_ones_need_data(data: Path, tmp_path
     assert (folder / "tests" / "interpolate_action.png").is_file()
     with pytest.raises(InputError, match="experiment=actor_mix"):
         gallery(tmp_path / "imported.ckpt", data={"root": str(data)}, tests=["pairs"], **quick)
+
+
+def test_runs_with_pairs_as_classes_and_autoencoders(data: Path, tmp_path: Path) -> None:
+    quick: dict[str, Any] = {"actions": ["run+phone"], "formats": ["strip"], "tests": ["diffaction"]}
+    run = write_compositional(tmp_path / "run", str(data))
+    folder = gallery(run, **quick)
+    assert (folder / "actions" / "run+phone.png").is_file()
+    with (folder / "latent" / "clips.csv").open(newline="") as stream:
+        assert "run+phone" in {row["action"] for row in csv.DictReader(stream)}
+    # Latents of an autoencoder are points: nothing is said of their distribution.
+    file = run / "checkpoints" / "best.ckpt"
+    checkpoint = torch.load(file, weights_only=True)
+    model = checkpoint["troupe"]["config"]["model"]
+    model["net"]["_target_"] = "lightning_modules.actor.networks.cvae.ActorCAE"
+    model["losses"]["_target_"] = "lightning_modules.actor.losses.AutoencoderLosses"
+    torch.save(checkpoint, file)
+    points = gallery(run, output=str(tmp_path / "points"), **quick)
+    assert (points / "latent" / "dimensions.csv").read_text().splitlines()[0] == "dimension,std"
+    with (
+        Image.open(points / "latent" / "latent_space.png") as one,
+        Image.open(folder / "latent" / "latent_space.png") as two,
+    ):
+        assert one.width < two.width
 
 
 def test_positions_are_shown_as_stick_figures(data: Path, tmp_path: Path) -> None:
