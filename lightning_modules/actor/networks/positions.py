@@ -38,8 +38,8 @@ class PositionalEncoding(nn.Module):
     Args:
         width: D.
         dropout: probability.
-        base: frequencies go from 1 down to 1 / base radians per frame. With the usual 10000 a handful of the features
-            swing as fast as people do; with 100 a good third of them.
+        base: frequencies go from 1 down to 1 / base radians per frame. With the usual 10000 a sixth of the features
+            swings as fast as people do, with 100 a third.
 
     Raises:
         InputError: the base is not above 1.

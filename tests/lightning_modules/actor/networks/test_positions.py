@@ -25,7 +25,8 @@ def test_a_smaller_base_has_more_fast_features() -> None:
         moved = layer.first(200).diff(dim=0).abs().amax(dim=0)
         return int((moved > 0.95 * 2 * math.pi / 30).sum())
 
-    assert fast(100.0) > 2 * fast(10000.0) > 0
+    assert 80 < fast(100.0) < 100
+    assert 40 < fast(10000.0) < 50
     with pytest.raises(InputError, match="must be above 1"):
         PositionalEncoding(256, 0.0, 1.0)
 
