@@ -40,7 +40,7 @@ def encode_clips(net: ActorCVAE, batches: Iterable[MotionBatch]) -> EncodedClips
     means, logvars, labels = [], [], []
     for batch in batches:
         own = (batch[key].to(device) for key in ("motion", "mask", "action", "second_action"))  # type: ignore[literal-required]
-        mu, logvar = net.encode(*own, batch["mix_alpha"].to(device))
+        mu, logvar = net.encode(*own, alpha=batch["mix_alpha"].to(device))
         means.append(mu.float().cpu())
         logvars.append(logvar.float().cpu())
         labels.append(batch["action"].cpu())
