@@ -149,7 +149,7 @@ class RecognitionMetrics(Callback):
             labels, lengths = self._real.labels[part], self._lengths[part]
             made = decode(net, z[part], lengths, labels, labels)
             found.append((*recognize_motions(recognizer, made.motion, made.mask, pose_format), labels))
-        generated = LabelledFeatures(*map(torch.cat, zip(*found, strict=True)))
+        generated = LabelledFeatures(*map(torch.cat, zip(*found, strict=True)), clips=torch.arange(count))
         sets = {"gen": generated, "gt": self._real}
         values = evaluate_features(sets, datamodule.num_classes, stream_seed(self.seed, "metrics"), warn=False)
         return {name: values[f"{name.removeprefix('recognition_')}_gen"] for name in FIGURES}
@@ -179,4 +179,5 @@ class RecognitionMetrics(Callback):
             found.append((*recognize_motions(recognizer, motion, mask, pose_format), batch["action"]))
             lengths.append(batch["lengths"])
         self._lengths: Tensor = torch.cat(lengths)
-        return LabelledFeatures(*map(torch.cat, zip(*found, strict=True)))
+        # Places rather than clips, some of which come several times: each generated motion has the label of one place.
+        return LabelledFeatures(*map(torch.cat, zip(*found, strict=True)), clips=torch.arange(len(rows)))

@@ -36,7 +36,7 @@ from lightning_modules.actor.pose_conversion import convert_motion
 METRICS = ("accuracy", "fid", "kid", "diversity", "multimodality")
 SETS = ("gen", "gt", "gt2")
 # Raise it whenever equal inputs give other figures: stored seeds of other versions are then made anew.
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 # Decimals of stored figures: what lies below is rounding of float32 features.
 _DECIMALS = 9
 
@@ -47,7 +47,10 @@ class LabelledFeatures(NamedTuple):
     features: Tensor  # [N, D]
     logits: Tensor  # [N, C]
     labels: Tensor  # [N] int64
-    clips: Tensor | None = None  # [N] int64, numbers of real clips; KID does not compare a clip with itself
+    # [N] int64, numbers of the real clips that motions are, or for generated ones take their label and length from. KID
+    # leaves such pairs out between two sets: generated motions have the classes of the real set by design, which pulls
+    # the estimate below 0 as a clip's pair with itself does.
+    clips: Tensor | None = None
 
 
 class Recognizer(Protocol):
@@ -285,7 +288,7 @@ class _SeedJob:
             labels, rows = batch["action"], slice(start, start + len(batch["action"]))
             start = rows.stop
             made = decode(self.net, latents[rows], batch["lengths"], labels, labels)
-            found["gen"].append(self._recognize(made.motion, made.mask, labels))
+            found["gen"].append(self._recognize(made.motion, made.mask, labels, clips))
             found["gt"].append(self._recognize(batch["motion"], batch["mask"], labels, clips))
         for clips, batch in self._batches(split, "gt2"):
             found["gt2"].append(self._recognize(batch["motion"], batch["mask"], batch["action"], clips))
@@ -301,7 +304,7 @@ class _SeedJob:
             part = draws[start : start + self.options.batch_size]
             yield torch.tensor([clip for clip, _ in part]), self.collate([split.motions[draw] for draw in part])
 
-    def _recognize(self, motion: Tensor, mask: Tensor, labels: Tensor, clips: Tensor | None = None) -> LabelledFeatures:
+    def _recognize(self, motion: Tensor, mask: Tensor, labels: Tensor, clips: Tensor) -> LabelledFeatures:
         answer = recognize_motions(self.recognizer, motion.to(self.device), mask.to(self.device), self.source)
         self.advance(len(labels))
         return LabelledFeatures(answer.features, answer.logits, labels, clips)
