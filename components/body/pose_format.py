@@ -54,6 +54,17 @@ class PoseFormat:
             return 24
         return 23 + int(self.glob) + int(self.translation)
 
+    @property
+    def joint_rows(self) -> int:
+        """Rows of one pose without the translation row."""
+        return self.num_joints - int(self.has_translation_row)
+
+    def split_translation(self, frames: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Poses `[..., J, F]` to the rows of the joints, and the translation `[..., 3]` or None where there is none."""
+        if not self.has_translation_row:
+            return frames, None
+        return frames[..., :-1, :], frames[..., -1, :3]
+
 
 def encode_rotations(axis_angle: Tensor, pose_rep: str) -> Tensor:
     """Axis-angle `[..., 3]` to the features `[..., F]` of a rotation representation."""
@@ -61,7 +72,15 @@ def encode_rotations(axis_angle: Tensor, pose_rep: str) -> Tensor:
         return axis_angle
     if pose_rep == "rotquat":
         return rotations.axis_angle_to_quaternion(axis_angle)
-    matrix = rotations.axis_angle_to_matrix(axis_angle)
+    return encode_matrices(rotations.axis_angle_to_matrix(axis_angle), pose_rep)
+
+
+def encode_matrices(matrix: Tensor, pose_rep: str) -> Tensor:
+    """Matrices `[..., 3, 3]` to the features `[..., F]` of a rotation representation."""
+    if pose_rep == "rotvec":
+        return rotations.matrix_to_axis_angle(matrix)
+    if pose_rep == "rotquat":
+        return rotations.matrix_to_quaternion(matrix)
     if pose_rep == "rotmat":
         return matrix.flatten(-2)
     if pose_rep == "rot6d":

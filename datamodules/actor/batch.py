@@ -2,6 +2,7 @@
 
 from typing import NotRequired, TypedDict
 
+import torch
 from torch import Tensor
 
 
@@ -33,3 +34,8 @@ class MotionBatch(TypedDict):
     """`[batch]` int64, label of the second motion; equals `action` for originals."""
     mix_alpha: Tensor
     """`[batch]` float32, share of the first motion before the masks; 1.0 for originals."""
+
+
+def frame_mask(lengths: Tensor, frames: int) -> Tensor:
+    """Bool `[batch, frames]`, True for the frames below each length `[batch]`."""
+    return torch.arange(frames, device=lengths.device) < lengths.unsqueeze(1)

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from components.body.pose_format import PoseFormat, decode_rotations
+from components.body.pose_format import PoseFormat, decode_rotations, encode_matrices
 from components.errors import InputError
 from components.geometry import rotations
 
@@ -48,7 +48,7 @@ def blend_motions(first: Tensor, second: Tensor, weight: Tensor, pose_format: Po
     share = weight[:, :, None, None]
     if blend == "linear6d":
         return torch.lerp(second, first, share)
-    count = first.shape[1] - int(pose_format.has_translation_row)
+    count = pose_format.joint_rows
     mixed = _blend_rotations(first[:, :count], second[:, :count], share[:, :count], pose_format.pose_rep, blend)
     if count == first.shape[1]:
         return mixed
@@ -65,7 +65,7 @@ def _blend_rotations(first: Tensor, second: Tensor, share: Tensor, pose_rep: str
         if pose_rep != "rot6d":
             one, two = (rotations.matrix_to_rot6d(decode_rotations(features, pose_rep)) for features in (one, two))
         matrices = rotations.rot6d_to_matrix(torch.lerp(two, one, share))
-    return _encode_matrix(matrices, pose_rep).transpose(2, 3).contiguous()
+    return encode_matrices(matrices, pose_rep).transpose(2, 3).contiguous()
 
 
 def _steady_slerp(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
@@ -80,17 +80,6 @@ def _steady_slerp(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
     signs = torch.where(flips < 0, -torch.ones_like(flips), torch.ones_like(flips)).cumprod(dim=-2)
     step = rotations.quaternion_to_axis_angle(relative * signs) * weight
     return rotations.quaternion_raw_multiply(start, rotations.axis_angle_to_quaternion(step))
-
-
-def _encode_matrix(matrix: Tensor, pose_rep: str) -> Tensor:
-    """`[..., 3, 3]` to features `[..., F]`."""
-    if pose_rep == "rotmat":
-        return matrix.flatten(-2)
-    if pose_rep == "rotquat":
-        return rotations.matrix_to_quaternion(matrix)
-    if pose_rep == "rotvec":
-        return rotations.matrix_to_axis_angle(matrix)
-    return rotations.matrix_to_rot6d(matrix)
 
 
 def align_heading(reference: Tensor, motion: Tensor, pose_format: PoseFormat) -> Tensor:
@@ -118,7 +107,7 @@ def align_heading(reference: Tensor, motion: Tensor, pose_format: PoseFormat) ->
         return torch.einsum("sab,sjbt->sjat", turn, motion)
     turned = motion.clone()
     root = decode_rotations(motion[:, 0].transpose(1, 2), pose_format.pose_rep)
-    turned[:, 0] = _encode_matrix(turn[:, None] @ root, pose_format.pose_rep).transpose(1, 2)
+    turned[:, 0] = encode_matrices(turn[:, None] @ root, pose_format.pose_rep).transpose(1, 2)
     if pose_format.has_translation_row:
         turned[:, -1, :3] = turn @ motion[:, -1, :3]
     return turned

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from datamodules.actor.batch import MotionBatch, MotionItem
+from datamodules.actor.batch import MotionBatch, MotionItem, frame_mask
 
 
 def collate_motions(items: Sequence[MotionItem]) -> MotionBatch:
@@ -18,7 +18,7 @@ def collate_motions(items: Sequence[MotionItem]) -> MotionBatch:
     action = torch.tensor([item["action"] for item in items])
     return {
         "motion": batch,
-        "mask": torch.arange(longest) < lengths[:, None],
+        "mask": frame_mask(lengths, longest),
         "lengths": lengths,
         "action": action,
         "second_action": action.clone(),

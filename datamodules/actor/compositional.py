@@ -19,7 +19,7 @@ from datamodules.actor.batch import MotionItem
 from datamodules.actor.collate import collate_motions
 from datamodules.actor.datasets import MotionDataset
 from datamodules.actor.masks import class_masks, leg_action
-from datamodules.actor.mixing import MixingCollate, class_label
+from datamodules.actor.mixing import MixingCollate, class_label, pair_labels
 from datamodules.samplers import Draw, fold_seed
 
 # The published pairs: what the legs do, what the arms do.
@@ -283,11 +283,7 @@ def _checked_pairs(
 ) -> list[tuple[int, int]]:
     pairs: list[tuple[int, int]] = []
     for pair in named:
-        if isinstance(pair, str) or len(pair) != 2:
-            raise InputError(f"data.mix.pairs: found {pair!r}, expected pairs like [walk, drink]")
-        first, second = (class_label(action, names) for action in pair)
-        if first == second:
-            raise InputError(f"data.mix.pairs: {list(pair)} names the same action twice")
+        first, second = pair_labels(pair, names)
         if (first, second) in pairs:
             raise InputError(f"data.mix.pairs: {list(pair)} is named twice")
         if first not in kept or second not in kept:

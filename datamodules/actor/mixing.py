@@ -9,7 +9,7 @@ from torch import Tensor
 from components.body.pose_format import PoseFormat
 from components.errors import InputError
 from components.spelling import did_you_mean
-from datamodules.actor.batch import MotionBatch, MotionItem
+from datamodules.actor.batch import MotionBatch, MotionItem, frame_mask
 from datamodules.actor.blending import Blend, align_heading, blend_motions, check_blend
 from datamodules.actor.collate import collate_motions
 from datamodules.actor.masks import blend_weights, class_masks, leg_action
@@ -158,16 +158,15 @@ class MixingCollate:
         action, second_action = originals["action"][first], originals["action"][partner]
         one, two = originals["motion"][first], originals["motion"][partner]
         lengths, partner_lengths = originals["lengths"][first], originals["lengths"][partner]
-        frames = torch.arange(one.shape[-1])
         if self.length == "min":
             lengths = torch.minimum(lengths, partner_lengths)
         elif bool((partner_lengths < lengths).any()):
-            held = torch.minimum(frames, partner_lengths[:, None] - 1)
+            held = torch.minimum(torch.arange(one.shape[-1]), partner_lengths[:, None] - 1)
             two = two.gather(3, held[:, None, None, :].expand_as(two))
         if self.align_heading:
             two = align_heading(one, two, self.pose_format)
         mixed = blend_motions(one, two, self.weights(action, second_action, alpha), self.pose_format, self.blend)
-        mask = frames < lengths[:, None]
+        mask = frame_mask(lengths, one.shape[-1])
         if not mask.all():
             mixed = mixed.masked_fill(~mask[:, None, None, :], 0.0)
         return {
@@ -221,12 +220,7 @@ def _allowed_pairs(
     if isinstance(pairs, str):
         raise InputError(f"data.mix.pairs='{pairs}': expected leg_arm, or pairs like [[walk, drink]]")
     allowed = torch.zeros(len(names), len(names), dtype=torch.bool)
-    for pair in pairs:
-        if isinstance(pair, str) or len(pair) != 2:
-            raise InputError(f"data.mix.pairs: found {pair!r}, expected pairs like [walk, drink]")
-        first, second = (class_label(action, names) for action in pair)
-        if first == second:
-            raise InputError(f"data.mix.pairs: {list(pair)} names the same action twice")
+    for first, second in (pair_labels(pair, names) for pair in pairs):
         allowed[first, second] = True
         if not ordered:
             allowed[second, first] = True
@@ -245,6 +239,20 @@ def class_label(action: str | int, names: Sequence[str], key: str = "pairs") -> 
         return list(names).index(str(action))
     hint = did_you_mean(action, names)
     raise InputError(f"data.mix.{key}: unknown action '{action}'{hint}; known are {', '.join(names)}")
+
+
+def pair_labels(pair: Sequence[str | int], names: Sequence[str]) -> tuple[int, int]:
+    """Labels of two actions that are given as names or labels.
+
+    Raises:
+        InputError: no pair, an unknown action, or an action with itself.
+    """
+    if isinstance(pair, str) or len(pair) != 2:
+        raise InputError(f"data.mix.pairs: found {pair!r}, expected pairs like [walk, drink]")
+    first, second = (class_label(action, names) for action in pair)
+    if first == second:
+        raise InputError(f"data.mix.pairs: {list(pair)} names the same action twice")
+    return first, second
 
 
 def _check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:

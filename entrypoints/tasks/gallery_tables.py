@@ -31,7 +31,7 @@ def action_tables(
 
     from components.rendering.motion_tables import MotionTable
     from lightning_modules.actor.decoder_tests import decode_rows, pair_title
-    from lightning_modules.actor.generation import request_alpha
+    from lightning_modules.actor.generation import request_alpha, request_generator
     from lightning_modules.actor.sampling import file_name
 
     columns = ("real", "reconstruction", *(f"sample {number + 1}" for number in range(options.samples)))
@@ -40,10 +40,8 @@ def action_tables(
         title = pair_title(pair, names)
         clips, where = _clips_of(datamodule, pair, options.clips, options.seed)
         rows = max(1, len(clips))
-        frames = [clip.shape[-1] for clip in clips] or [net.sizes.num_frames or 60]
-        # A stream of its own for each action: its motions do not depend on what else is asked for.
-        stream = torch.Generator().manual_seed(options.seed * 100003 + pair.first * 1009 + pair.second)
-        z = torch.randn(rows * options.samples, net.sizes.latent_dim, generator=stream)
+        frames = [clip.shape[-1] for clip in clips] or [net.sizes.usual_frames]
+        z = torch.randn(rows * options.samples, net.sizes.latent_dim, generator=request_generator(options.seed, pair))
         lengths = torch.tensor(frames).repeat_interleave(options.samples)
         first, second = (torch.full((len(z),), label) for label in pair)
         alpha = request_alpha([pair], names)
@@ -95,7 +93,7 @@ def _tests(
     from lightning_modules.actor.generation import ActionPair, parse_actions
 
     wanted = TESTS if options.tests is None else options.test_list
-    width, frames, seed = net.sizes.latent_dim, net.sizes.num_frames or 60, options.seed
+    width, frames, seed = net.sizes.latent_dim, net.sizes.usual_frames, options.seed
     both = net.sizes.conditioning == "pair"
     if "pairs" in wanted and not both and options.tests is not None:
         raise InputError(

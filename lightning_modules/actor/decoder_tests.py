@@ -11,11 +11,14 @@ import torch
 from torch import Tensor
 
 from components.errors import InputError
-from lightning_modules.actor.generation import ActionPair, decode, interpolate_labels, interpolate_latents
+from lightning_modules.actor.generation import (
+    ROWS_AT_ONCE,
+    ActionPair,
+    decode,
+    interpolate_labels,
+    interpolate_latents,
+)
 from lightning_modules.actor.networks.cvae import ActorCVAE
-
-# Rows decoded at a time: bounds the memory of large tables.
-_ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ def decode_rows(
     net: ActorCVAE, z: Tensor, lengths: Tensor, action: Tensor, second_action: Tensor, alpha: Tensor | None = None
 ) -> Iterator[Tensor]:
     """Motions `[J, F, T_i]` one after the other, on the CPU; arguments as of `generation.decode`."""
-    for rows in torch.arange(len(z)).split(_ROWS_AT_ONCE):
+    for rows in torch.arange(len(z)).split(ROWS_AT_ONCE):
         shares = None if alpha is None else alpha[rows]
         made = decode(net, z[rows], lengths[rows], action[rows], second_action[rows], shares)
         for motion, length in zip(made.motion.cpu(), lengths[rows].tolist()):

@@ -16,8 +16,9 @@ from components.body.model import BodyModel
 from components.body.pose_format import PoseFormat, decode_rotations
 from components.body.skeleton import ARM_JOINTS, LEG_JOINTS
 from components.errors import InputError
-from datamodules.actor.batch import MotionBatch
-from lightning_modules.actor.generation import ActionPair, frame_mask, generate, request_alpha
+from datamodules.actor.batch import MotionBatch, frame_mask
+from lightning_modules.actor.generation import ActionPair, generate, request_alpha, request_generator
+from lightning_modules.actor.losses import kl_by_dim
 from lightning_modules.actor.networks.cvae import ActorCVAE
 from lightning_modules.actor.rotation2xyz import Rotation2XYZ
 
@@ -123,7 +124,7 @@ def evaluate_reconstruction(
         errors["mpjpe_mean_pose_mm"] = 1000 * (flat - real).norm(dim=-1).mean(-1)
         if pose_format.has_translation_row:
             errors["root_mm"] = 1000 * (out.motion[:, -1, :3] - motion[:, -1, :3]).norm(dim=1)
-        kl = -0.5 * (1 + out.logvar - out.mu**2 - out.logvar.exp()).float()
+        kl = kl_by_dim(out.mu, out.logvar).float()
         _add(result, errors, kl, mask, labels)
     if not result.sums:
         raise InputError(
@@ -164,8 +165,7 @@ def root_joints(
     frames = motion.float().permute(0, 3, 1, 2)
     if pose_format.pose_rep == "xyz":
         return frames - frames[:, :, :1]
-    if pose_format.has_translation_row:
-        frames = frames[:, :, :-1]
+    frames, _ = pose_format.split_translation(frames)
     # Padding is no rotation; any real frame stands in for it.
     frames = torch.where(mask[:, :, None, None], frames, frames[:, :1])
     rotations = decode_rotations(frames, pose_format.pose_rep)
@@ -239,10 +239,8 @@ def generated_statistics(
     """Statistics of generated motions, one entry per request; names tell pairs that are classes of their own."""
     result = []
     for request in requests:
-        # A stream of its own for each request: the figures do not depend on what else is asked for.
-        generator = torch.Generator().manual_seed(seed * 100003 + request.first * 1009 + request.second)
         alpha = None if action_names is None else request_alpha([request], action_names)
-        made = generate(net, [request], [frames], samples, generator=generator, alpha=alpha)
+        made = generate(net, [request], [frames], samples, generator=request_generator(seed, request), alpha=alpha)
         joints = root_joints(made.motion, made.mask, pose_format, body, own_heading=True)
         result.append(motion_statistics(joints, made.mask, fps))
     return result
@@ -272,7 +270,7 @@ def _statistics_of(
     motions: list[Tensor], pose_format: PoseFormat, body: BodyModel, fps: float, device: torch.device
 ) -> MotionStatistics:
     lengths = torch.tensor([motion.shape[-1] for motion in motions])
-    mask = frame_mask(lengths).to(device)
+    mask = frame_mask(lengths, int(lengths.max())).to(device)
     padded = torch.stack([F.pad(motion, (0, mask.shape[1] - motion.shape[-1])) for motion in motions])
     joints = root_joints(padded.to(device), mask, pose_format, body, own_heading=True)
     return motion_statistics(joints, mask, fps)

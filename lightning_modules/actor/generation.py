@@ -14,6 +14,7 @@ from components.body.pose_format import PoseFormat, decode_rotations
 from components.errors import InputError
 from components.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from components.spelling import did_you_mean
+from datamodules.actor.batch import frame_mask
 from lightning_modules.actor.networks.alpha import share_of_labels
 from lightning_modules.actor.networks.cvae import ActorCVAE
 
@@ -100,6 +101,11 @@ def label_alpha(action: Tensor, second_action: Tensor, action_names: Sequence[st
     pair_class = torch.tensor([float("+" in name) for name in action_names], device=action.device)
     held = action @ pair_class if action.is_floating_point() else pair_class[action]
     return share_of_labels(action, second_action) * (1 - 0.5 * held)
+
+
+def request_generator(seed: int, request: ActionPair) -> torch.Generator:
+    """A stream of its own for each request: what it gives does not depend on what else is asked for."""
+    return torch.Generator().manual_seed(seed * 100003 + request.first * 1009 + request.second)
 
 
 def noise_rows(num_samples: int, num_actions: int, noise_same_action: SameAction, noise_diff_action: DiffAction) -> int:
@@ -200,11 +206,6 @@ class GeneratedMotions:
     z: Tensor  # [N, D]
 
 
-def frame_mask(lengths: Tensor) -> Tensor:
-    """Bool `[N, max length]`, True for the frames below each length `[N]`."""
-    return torch.arange(int(lengths.max()), device=lengths.device) < lengths.unsqueeze(1)
-
-
 def lay_out(
     actions: Sequence[ActionPair], durations: Sequence[int] | Tensor, num_samples: int
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -242,8 +243,9 @@ def decode(
             f"one length.\nExpected duration={frames}, or a run of another architecture (e.g. model=actor_gru)"
         )
     device = next(net.parameters()).device
+    longest = int(lengths.max())
     z, lengths, action, second_action = (value.to(device) for value in (z, lengths, action, second_action))
-    mask = frame_mask(lengths)
+    mask = frame_mask(lengths, longest)
     training = net.training
     net.eval()
     rows = ROWS_AT_ONCE if device.type == "cpu" else 16 * ROWS_AT_ONCE
@@ -308,9 +310,9 @@ def smpl_parameters(
     if world not in get_args(World):
         raise InputError(f"world='{world}' is not one of {', '.join(get_args(World))}")
     frames = motion.float().permute(0, 3, 1, 2)
-    translation = frames.new_zeros(*frames.shape[:2], 3)
-    if pose_format.has_translation_row:
-        translation, frames = frames[:, :, -1, :3], frames[:, :, :-1]
+    frames, translation = pose_format.split_translation(frames)
+    if translation is None:
+        translation = frames.new_zeros(*frames.shape[:2], 3)
     rotations = decode_rotations(frames, pose_format.pose_rep)
     if not pose_format.glob:
         fixed = axis_angle_to_matrix(torch.tensor(list(pose_format.glob_rot), device=motion.device))

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from components.errors import InputError
 from datamodules.actor.batch import MotionBatch
+from lightning_modules.actor.losses import kl_by_dim
 from lightning_modules.actor.networks.cvae import ActorCVAE
 
 
@@ -22,7 +23,7 @@ class EncodedClips:
     @property
     def kl_by_dim(self) -> Tensor:
         """Mean KL divergence to the prior of each dimension, `[D]`, nats per clip."""
-        return (-0.5 * (1 + self.logvar - self.mu**2 - self.logvar.exp())).mean(0)
+        return kl_by_dim(self.mu, self.logvar).mean(0)
 
 
 @torch.no_grad()

@@ -29,9 +29,14 @@ def velocity_mse(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     return masked_mse(prediction.diff(dim=-1), target.diff(dim=-1), mask[:, 1:])
 
 
+def kl_by_dim(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL divergence from N(mu, exp(logvar)) to N(0, 1) of each dimension, all `[B, D]`, nats."""
+    return -0.5 * (1.0 + logvar - mu**2 - logvar.exp())
+
+
 def gaussian_kl(mu: Tensor, logvar: Tensor, reduction: Literal["sum", "batchmean"] = "sum") -> Tensor:
-    """KL divergence from N(mu, exp(logvar)) to N(0, 1), `[B, D]` each: summed over D, summed or averaged over B."""
-    total = -0.5 * (1.0 + logvar - mu**2 - logvar.exp()).sum()
+    """`kl_by_dim` summed over D, summed or averaged over B."""
+    total = kl_by_dim(mu, logvar).sum()
     return total / len(mu) if reduction == "batchmean" else total
 
 

@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor
 
-from components.body.pose_format import PoseFormat, decode_rotations, encode_rotations
+from components.body.pose_format import PoseFormat, decode_rotations, encode_matrices, encode_rotations
 from components.errors import InputError
-from components.geometry import rotations
 
 
 def convert_motion(motion: Tensor, mask: Tensor, source: PoseFormat, target: PoseFormat) -> Tensor:
@@ -43,9 +42,7 @@ def convert_motion(motion: Tensor, mask: Tensor, source: PoseFormat, target: Pos
     if (source.num_joints, source.pose_rep, source.glob) == (target.num_joints, target.pose_rep, target.glob):
         return motion
     frames = motion.permute(0, 3, 1, 2)  # batch frames joints feats
-    translation = None
-    if source.has_translation_row:
-        frames, translation = frames[:, :, :-1], frames[:, :, -1:, :3]
+    frames, translation = source.split_translation(frames)
     if source.glob and not target.glob:
         frames = frames[:, :, 1:]
     if source.pose_rep != target.pose_rep:
@@ -55,7 +52,8 @@ def convert_motion(motion: Tensor, mask: Tensor, source: PoseFormat, target: Pos
         frames = torch.cat([constant.expand(*frames.shape[:2], 1, -1), frames], dim=2)
     if target.has_translation_row and translation is not None:
         missing = target.num_feats - translation.shape[-1]
-        frames = torch.cat([frames, torch.nn.functional.pad(translation, (0, missing))], dim=2)
+        row = torch.nn.functional.pad(translation, (0, missing)).unsqueeze(2)
+        frames = torch.cat([frames, row], dim=2)
     return frames.masked_fill(~mask[:, :, None, None], 0.0).permute(0, 2, 3, 1).contiguous()
 
 
@@ -63,10 +61,4 @@ def _reencode(features: Tensor, mask: Tensor, source: str, target: str) -> Tenso
     """`[B, T, J, F]` of one representation to another; padding, which may be no rotation, is taken as the identity."""
     identity = encode_rotations(features.new_zeros(3), source)
     matrix = decode_rotations(torch.where(mask[:, :, None, None], features, identity), source)
-    if target == "rotmat":
-        return matrix.flatten(-2)
-    if target == "rot6d":
-        return rotations.matrix_to_rot6d(matrix)
-    if target == "rotquat":
-        return rotations.matrix_to_quaternion(matrix)
-    return rotations.matrix_to_axis_angle(matrix)
+    return encode_matrices(matrix, target)

@@ -9,11 +9,11 @@ from lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 from components.body.pose_format import PoseFormat
 from components.errors import InputError
-from datamodules.actor.batch import MotionBatch
+from datamodules.actor.batch import MotionBatch, frame_mask
+from lightning_modules.actor.metrics import ConfusionAccuracy
 from lightning_modules.actor.networks.recognition import Recognition
 from lightning_modules.actor.rotation2xyz import JOINT_ROWS, Rotation2XYZ
 
@@ -78,20 +78,15 @@ class RecognizerModule(LightningModule):
         self.scheduler_interval = scheduler_interval
         self._check_input()
         # Shares of clips, also over ranks with unequal numbers of them.
-        self.accuracy = nn.ModuleDict(
-            {stage: MulticlassAccuracy(num_classes, average="micro") for stage in ("val_", "test_")}
-        )
-        self.losses = nn.ModuleDict({stage: MeanMetric() for stage in ("val_", "test_")})
-        # `[true, recognised]` counts of the last validation or test.
-        self.confusion = MulticlassConfusionMatrix(num_classes)
+        self.accuracy = nn.ModuleDict({stage: ConfusionAccuracy(num_classes) for stage in ("val", "test")})
+        self.losses = nn.ModuleDict({stage: MeanMetric() for stage in ("val", "test")})
 
     def _check_input(self) -> None:
         """Whether the network reads as many numbers as a frame of these motions has."""
         pose_format = self.pose_format
         if self.positions is None:
-            rows = pose_format.num_joints - int(pose_format.has_translation_row)
             found, wanted, key = pose_format.num_feats, getattr(self.net, "in_channels", None), "in_channels"
-            if rows != 24:
+            if pose_format.joint_rows != 24:
                 raise InputError("data.glob=false leaves 23 rotations; a recogniser of rotations needs all 24")
         else:
             if self.positions.pose_format != pose_format:
@@ -122,10 +117,8 @@ class RecognizerModule(LightningModule):
         """
         if self.positions is not None:
             seen = self.positions(motion, mask)
-        elif self.pose_format.has_translation_row:
-            seen = motion[:, :-1]
         else:
-            seen = motion
+            seen = motion[:, : self.pose_format.joint_rows]
         lengths = mask.sum(dim=1)
         return self.net(seen, lengths) if hidden is None else self.net(seen, lengths, hidden)
 
@@ -144,19 +137,13 @@ class RecognizerModule(LightningModule):
         if self.shortest < 1.0:
             share = self.shortest + (1.0 - self.shortest) * torch.rand(len(mask), device=mask.device)
             kept = (share * mask.sum(dim=1)).ceil()
-            mask = mask & (torch.arange(mask.shape[1], device=mask.device) < kept[:, None])
+            mask = mask & frame_mask(kept, mask.shape[1])
         logits = self.recognize(batch["motion"], mask).logits
         loss = self.compute_loss(logits, batch, self.label_smoothing)
         accuracy = (logits.argmax(dim=1) == batch["action"]).float().mean()
         named = {"train/loss": loss.detach(), "train/accuracy": accuracy}
         self.log_dict(named, on_step=False, on_epoch=True, batch_size=len(logits), sync_dist=True)
         return loss
-
-    def on_validation_epoch_start(self) -> None:
-        self.confusion.reset()
-
-    def on_test_epoch_start(self) -> None:
-        self.confusion.reset()
 
     def validation_step(self, batch: MotionBatch, batch_idx: int) -> None:
         self._evaluation_step(batch, "val")
@@ -166,12 +153,11 @@ class RecognizerModule(LightningModule):
 
     def _evaluation_step(self, batch: MotionBatch, stage: Literal["val", "test"]) -> None:
         logits, label = self(batch).logits.float(), batch["action"]
-        accuracy = cast(MulticlassAccuracy, self.accuracy[f"{stage}_"])
-        mean = cast(MeanMetric, self.losses[f"{stage}_"])
+        accuracy = cast(ConfusionAccuracy, self.accuracy[stage])
+        mean = cast(MeanMetric, self.losses[stage])
         accuracy.update(logits, label)
         # Without smoothing: how well the probabilities are calibrated.
         mean.update(self.compute_loss(logits, batch), weight=len(logits))
-        self.confusion.update(logits, label)
         named = {f"{stage}/accuracy": accuracy, f"{stage}/loss": mean}
         self.log_dict(named, on_step=False, on_epoch=True, batch_size=len(logits))
 

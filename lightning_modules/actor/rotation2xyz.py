@@ -174,10 +174,7 @@ class Rotation2XYZ(nn.Module):
             motion = motion.float()
             # batch frames joints feats; the many small operations on rotations want their numbers side by side
             frames = motion.permute(0, 3, 1, 2).contiguous()
-            shift = None
-            if self.pose_format.has_translation_row:
-                translation = frames[:, :, -1, :3]
-                frames, shift = frames[:, :, :-1], translation - translation[:, :1]
+            frames, translation = self.pose_format.split_translation(frames)
             # Padding is no rotation in some representations (a quaternion of length 0), so it becomes the identity.
             frames = torch.where(mask[:, :, None, None], frames, self.identity)
             rotations = decode_rotations(frames, self.pose_format.pose_rep).flatten(0, 1)
@@ -186,8 +183,8 @@ class Rotation2XYZ(nn.Module):
             points = self._chunks(rotations, betas) if self.checkpoint else self._points(rotations, betas)
             points = points.unflatten(0, frames.shape[:2])  # batch frames points 3
             points = points * mask[:, :, None, None]
-            if self.vertstrans and shift is not None:
-                shift = shift.unsqueeze(2)
+            if self.vertstrans and translation is not None:
+                shift = (translation - translation[:, :1]).unsqueeze(2)
                 if self.vertex_factor is not None and betas is None:
                     # Skinning weights sum to 1: moving all vertices adds to the offset of every joint.
                     shift = shift * self.vertex_factor[3::4].sum(dim=0).unsqueeze(1)

@@ -13,6 +13,7 @@ from components.body.motion_files import BodyMotion
 from components.body.pose_format import PoseFormat
 from components.errors import InputError
 from lightning_modules.actor.generation import (
+    ROWS_AT_ONCE,
     ActionPair,
     DiffAction,
     SameAction,
@@ -27,8 +28,6 @@ from lightning_modules.actor.generation import (
 )
 from lightning_modules.actor.networks.cvae import ActorCVAE
 
-# Rows decoded at a time: bounds the memory of long requests.
-_ROWS_AT_ONCE = 64
 # Frames; the table of positions in time ends a little later.
 LONGEST = 2000
 
@@ -222,7 +221,7 @@ def decoded_parameters(
     alpha: Tensor | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Poses `[T, 72]` (axis-angle, y up) and translations `[T, 3]` of each row, on the CPU, some rows at a time."""
-    for rows in torch.arange(len(z)).split(_ROWS_AT_ONCE):
+    for rows in torch.arange(len(z)).split(ROWS_AT_ONCE):
         made = decode(net, z[rows], lengths[rows], first[rows], second[rows], None if alpha is None else alpha[rows])
         poses, trans = smpl_parameters(made.motion, made.mask, pose_format)
         for row, length in enumerate(lengths[rows].tolist()):

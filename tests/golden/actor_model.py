@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from components.body.model import BodyModel
+from datamodules.actor.batch import frame_mask
 from lightning_modules.actor import losses
-from lightning_modules.actor.generation import ActionPair, arrange_noise, frame_mask, lay_out, noise_rows
+from lightning_modules.actor.generation import ActionPair, arrange_noise, lay_out, noise_rows
 from lightning_modules.actor.losses import ActorLosses
 from lightning_modules.actor.module import ActorModule
 from lightning_modules.actor.networks.cvae import ActorCVAE
@@ -127,7 +128,7 @@ def generate_noise(case: Case) -> None:
     case.check("out/y", action)
     case.check("out/y", second_action)
     case.check("out/lengths", lengths)
-    case.check("out/mask", frame_mask(lengths).long())
+    case.check("out/mask", frame_mask(lengths, int(lengths.max())).long())
     for name in case.names("in/noise_"):
         modes, fact = name.removeprefix("in/noise_").split("_fact")
         same, different = modes.split("_")

@@ -28,8 +28,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, p: float) -> Te
     return dropout(scores.softmax(dim=-1), p, training=True) @ v
 
 
-class SelfAttention(nn.Module):
-    """Multi-head self-attention with one fused input projection (torch's `nn.MultiheadAttention` layout)."""
+class _Heads(nn.Module):
+    """Parameters of multi-head attention with one fused input projection (torch's `nn.MultiheadAttention` layout)."""
 
     def __init__(self, width: int, num_heads: int, dropout: float) -> None:
         super().__init__()
@@ -40,6 +40,13 @@ class SelfAttention(nn.Module):
         nn.init.xavier_uniform_(self.in_proj.weight)
         nn.init.zeros_(self.in_proj.bias)
         nn.init.zeros_(self.out_proj.bias)
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+
+class SelfAttention(_Heads):
+    """Multi-head self-attention."""
 
     def forward(self, x: Tensor, mask: Tensor | None, num_queries: int | None = None) -> Tensor:
         """Attend over frames.
@@ -63,25 +70,12 @@ class SelfAttention(nn.Module):
         attended = attend(q, k, v, key_mask, self.dropout if self.training else 0.0)
         return self.out_proj(attended.transpose(1, 2).flatten(-2))
 
-    def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
-
-class CrossAttention(nn.Module):
-    """Multi-head attention from frames to other tokens; parameters as in `SelfAttention`.
+class CrossAttention(_Heads):
+    """Multi-head attention from frames to other tokens.
 
     The steps are open to callers that keep keys and values.
     """
-
-    def __init__(self, width: int, num_heads: int, dropout: float) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.dropout = dropout
-        self.in_proj = Linear(width, 3 * width)
-        self.out_proj = Linear(width, width)
-        nn.init.xavier_uniform_(self.in_proj.weight)
-        nn.init.zeros_(self.in_proj.bias)
-        nn.init.zeros_(self.out_proj.bias)
 
     def forward(self, x: Tensor, memory: Tensor, mask: Tensor | None = None) -> Tensor:
         """Frames `[B, Q, D]` and memory `[B, M, D]` to `[B, Q, D]`; mask as in `attend`."""
@@ -99,9 +93,6 @@ class CrossAttention(nn.Module):
         q = self._split(linear(x, self.in_proj.weight[:width], self.in_proj.bias[:width]))
         attended = attend(q, keys, values, mask, self.dropout if self.training else 0.0)
         return self.out_proj(attended.transpose(1, 2).flatten(-2))
-
-    def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
 
 class SingleTokenAttention(nn.Module):

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from components.errors import InputError
+from datamodules.actor.batch import frame_mask
 from lightning_modules.actor.networks.recognition import Recognition
 
 
@@ -76,7 +77,7 @@ class GRURecognizer(nn.Module):
             )
         # Padding comes after the real frames, so the state after the last real one never saw it; it is zeroed all the
         # same, as a NaN there would reach the gradient.
-        padding = torch.arange(points.shape[-1], device=points.device) >= lengths[:, None]
+        padding = ~frame_mask(lengths, points.shape[-1])
         frames = points.permute(0, 3, 1, 2).flatten(2).masked_fill(padding[:, :, None], 0.0)  # batch frames numbers
         if hidden is None and self.training and self.start_std > 0:
             shape = (self.gru.num_layers, len(frames), self.gru.hidden_size)

@@ -65,6 +65,11 @@ class NetworkSizes:
         return self.num_joints * self.num_feats
 
     @property
+    def usual_frames(self) -> int:
+        """Frames of a motion where nobody says how many: those of training, or the published 60 where these vary."""
+        return self.num_frames or 60
+
+    @property
     def label_size(self) -> int:
         """Numbers of a one-hot label; of a pair both labels stand side by side."""
         return self.num_classes * (2 if self.conditioning == "pair" else 1)

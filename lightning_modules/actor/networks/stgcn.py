@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from components.body.skeleton import SMPL_PARENTS
 from components.errors import InputError
+from datamodules.actor.batch import frame_mask
 from lightning_modules.actor.networks.recognition import Recognition
 
 # 10 blocks; the frame rate is halved wherever the width grows.
@@ -40,8 +41,7 @@ def _keep(x: Tensor, lengths: Tensor | None) -> Tensor:
     """Zero the frames of `[B, C, T, J]` from `lengths` on."""
     if lengths is None:
         return x
-    padding = torch.arange(x.shape[2], device=x.device) >= lengths[:, None]
-    return x.masked_fill(padding[:, None, :, None], 0.0)
+    return x.masked_fill(~frame_mask(lengths, x.shape[2])[:, None, :, None], 0.0)
 
 
 class STGCNBlock(nn.Module):

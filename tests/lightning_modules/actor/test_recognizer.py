@@ -94,11 +94,10 @@ def test_fit_logs_and_evaluation_repeats_itself(tmp_path: Path) -> None:
     assert names <= set(run.callback_metrics)
     (first,) = run.test(module, loader, verbose=False)
     assert run.test(module, loader, verbose=False)[0] == first
-    counts = module.confusion.compute()
-    assert int(counts.sum()) == 7
-    assert first["test/accuracy"] == pytest.approx(int(counts.trace()) / 7)
-    labels = torch.cat([make_batch(4)["action"], make_batch(3, 1)["action"]])
-    assert counts.sum(dim=1).tolist() == labels.bincount(minlength=5).tolist()
+    batches = [make_batch(4), make_batch(3, 1)]
+    with torch.no_grad():
+        right = [int((module.eval()(batch).logits.argmax(1) == batch["action"]).sum()) for batch in batches]
+    assert first["test/accuracy"] == pytest.approx(sum(right) / 7)
     assert all(name.startswith("net.") for name in module.state_dict())
 
 
