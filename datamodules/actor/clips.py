@@ -224,11 +224,13 @@ def check_skipped(
         log.warning("%s: %s; skipped (data.on_error=skip)", source, _listing(clips.skipped))
 
 
-def pose_fault(poses: Any, joints: Any, num_joints: int = 24) -> str | None:
-    """What is wrong with the arrays of one sample, None if nothing."""
+def pose_fault(
+    poses: Any, joints: Any, num_joints: int = 24, names: tuple[str, str] = ("poses", "joints3D")
+) -> str | None:
+    """What is wrong with the arrays of one sample, None if nothing; `names` are those of the two in the file."""
     for name, array, shape, text in (
-        ("poses", poses, (72,), "[frames, 72] (24 joints x 3)"),
-        ("joints3D", joints, (num_joints, 3), f"[frames, {num_joints}, 3]"),
+        (names[0], poses, (72,), "[frames, 72] (24 joints x 3)"),
+        (names[1], joints, (num_joints, 3), f"[frames, {num_joints}, 3]"),
     ):
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
             return f"{name} is no array of numbers"
@@ -238,7 +240,7 @@ def pose_fault(poses: Any, joints: Any, num_joints: int = 24) -> str | None:
         if not finite.all():
             return f"{name} has NaN or infinity in {int((~finite).sum())} frame(s), first in frame {finite.argmin()}"
     if len(poses) != len(joints):
-        return f"poses has {len(poses)} frames, joints3D {len(joints)}"
+        return f"{names[0]} has {len(poses)} frames, {names[1]} {len(joints)}"
     if len(poses) == 0:
         return "it has no frames"
     return None

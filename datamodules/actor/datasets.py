@@ -42,6 +42,11 @@ class MotionDataset(Dataset):
         """Class of every sample, `[N]` int64."""
         return self.clips.labels[self.indices]
 
+    @property
+    def originals(self) -> "MotionDataset":
+        """Itself: there are no mixtures among these clips, as there are in a `CompositionalDataset`."""
+        return self
+
     def __len__(self) -> int:
         return len(self.indices)
 

@@ -92,8 +92,9 @@ def open_humanact12(
     arrays = cache_folder(pickle_path, [num_classes], cache_dir, "humanact12")
     if not (arrays / "index.json").is_file():
         _convert(pickle_path, num_classes, arrays)
-    check_skipped(open_clips(arrays), pickle_path, on_error)
-    clips = open_clips(arrays, action_names=action_names(folder, num_classes), fps=FPS)
+    clips = open_clips(arrays)
+    check_skipped(clips, pickle_path, on_error)
+    clips = replace(clips, action_names=action_names(folder, num_classes), fps=FPS)
     recordings = read_recordings(folder / CLIP_TABLE)
     if not recordings:
         return clips

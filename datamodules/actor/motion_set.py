@@ -1,11 +1,10 @@
-"""Makes a data set in the layout of HumanAct12Poses from a folder of motion files: labels, windows, resumable."""
+"""Makes a data set in the layout of HumanAct12Poses from a folder of motion files: windows, resumable."""
 
 import csv
 import hashlib
 import io
 import json
 import pickle
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,7 +17,6 @@ import torch
 
 from components.body.loader import load_body
 from components.body.motion_sources import (
-    SUFFIXES,
     Kind,
     SourceMotion,
     Up,
@@ -36,6 +34,7 @@ from components.files.json_files import read_json_object
 from components.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from datamodules.actor.clips import CACHE_FOLDER
 from datamodules.actor.humanact12 import CLIP_TABLE, FPS, PICKLE
+from datamodules.actor.motion_labels import LabelFrom, Segment, action_key, label_files
 
 # Says that we made the set, from what and how.
 CARD = "motions.json"
@@ -44,7 +43,6 @@ _VERSION = 1
 # Where the first frame of every clip stands: on a floor one metre below the camera's axis, ten metres away.
 _PLACE = (0.0, 1.0, 10.0)
 
-LabelFrom = Literal["auto", "folder", "name"]
 # Draws a bar: called with a title and a total, yields what is told how much more is done.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
@@ -93,14 +91,6 @@ class MotionSetResult:
     problems: list[str] = field(default_factory=list)
 
 
-class Segment(NamedTuple):
-    """A labelled part of a file, in seconds; `end` None = to its end."""
-
-    action: str
-    start: float = 0.0
-    end: float | None = None
-
-
 class _Clip(NamedTuple):
     action: str
     source: str
@@ -128,17 +118,17 @@ def make_motion_set(
             "Choose another folder with dataset.output=<folder>"
         )
     check_writable(output, "dataset.output")
-    segments, problems = label_files(source, files, options)
+    relative = {path: path.relative_to(source).as_posix() for path in files}
+    segments, problems = label_files(list(relative.values()), options.labels, options.label_from, options.actions)
     known = read_json_object(output / CARD) or {}
-    keys = {_relative(path, source): _key(path, kind, options) for path in files}
+    keys = {name: _key(path, kind, options) for path, name in relative.items()}
     state = {"settings": _settings(options), "segments": _digest(segments), "files": keys}
     if known.get("state") == json.loads(json.dumps(state)) and (output / PICKLE).is_file() and not force:
         return MotionSetResult(False, **known["result"])
     rest = load_body(options.body).rest_joints.double()
     clips, parsed = [], 0
     with (progress or _no_progress)("reading motions", len(segments)) as advance:
-        for path in files:
-            name = _relative(path, source)
+        for path, name in relative.items():
             if name not in segments:
                 continue
             try:
@@ -153,7 +143,9 @@ def make_motion_set(
         raise InputError(
             f"dataset.source={source}: none of {len(files)} {kind} files can be used.\n" + "\n".join(problems[:2])
         )
-    names = [_action(name) for name in options.actions] if options.actions else sorted({clip.action for clip in clips})
+    names = (
+        [action_key(name) for name in options.actions] if options.actions else sorted({clip.action for clip in clips})
+    )
     counts = Counter(clip.action for clip in clips)
     result: dict[str, Any] = {
         "action_names": names,
@@ -173,10 +165,6 @@ def _no_progress(title: str, total: int) -> AbstractContextManager[Callable[[int
     return nullcontext(lambda done: None)
 
 
-def _relative(path: Path, source: Path) -> str:
-    return path.relative_to(source).as_posix()
-
-
 def _settings(options: MotionSetOptions) -> dict[str, Any]:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(options).items()}
 
@@ -193,104 +181,6 @@ def _key(path: Path, kind: Kind, options: MotionSetOptions) -> str:
         if more is not None and Path(more).expanduser().is_file():
             parts += [more, Path(more).expanduser().stat().st_mtime_ns]
     return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:16]
-
-
-def label_files(
-    source: Path, files: Sequence[Path], options: MotionSetOptions
-) -> tuple[dict[str, list[Segment]], list[str]]:
-    """Labelled parts of every file that has a label, and a line for each that has none.
-
-    Raises:
-        InputError: the table is malformed or names files that do not exist; an action in `actions` has no file.
-    """
-    names = [_relative(path, source) for path in files]
-    if options.labels is not None:
-        segments = read_labels(Path(options.labels).expanduser(), names)
-    else:
-        folders = all("/" in name for name in names)
-        by_folder = options.label_from == "folder" or (options.label_from == "auto" and folders)
-        labels = {name: _folder_label(name) if by_folder else _name_label(name) for name in names}
-        segments = {name: [Segment(label)] for name, label in labels.items() if label}
-    if options.actions is not None:
-        wanted = {_action(action) for action in options.actions}
-        present = {part.action for parts in segments.values() for part in parts}
-        absent = [action for action in options.actions if _action(action) not in present]
-        if absent:
-            raise InputError(
-                f"dataset.actions: no file is labelled {', '.join(absent)}; there are {', '.join(sorted(present)[:20])}"
-            )
-        segments = {name: kept for name, parts in segments.items()
-                    if (kept := [part for part in parts if part.action in wanted])}  # fmt: skip
-        return segments, []
-    return segments, [f"{name}: no label, left out" for name in names if name not in segments]
-
-
-def read_labels(path: Path, names: Sequence[str]) -> dict[str, list[Segment]]:
-    """A csv with the columns `file`, `action` and, for parts of a file, `start` and `end` in seconds.
-
-    A file is its path below the source folder, with or without suffix, or its mere name where that is unique.
-
-    Raises:
-        InputError: the table is missing or malformed; the message names the line.
-    """
-    known: dict[str, list[str]] = {}
-    for name in names:
-        stem = name.rsplit(".", 1)[0]
-        for key in {name, stem, name.rsplit("/", 1)[-1], stem.rsplit("/", 1)[-1]}:
-            known.setdefault(key, []).append(name)
-    segments: dict[str, list[Segment]] = {}
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            if not {"file", "action"} <= set(table.fieldnames or ()):
-                raise ValueError(f"its columns are {', '.join(table.fieldnames or ()) or 'none'}")
-            for row in table:
-                where = f"dataset.labels={path}, line {table.line_num}"
-                found = known.get((row["file"] or "").strip().replace("\\", "/"), [])
-                if len(found) != 1:
-                    what = "is no motion file below dataset.source" if not found else f"names {len(found)} files"
-                    raise InputError(f"{where}: '{row['file']}' {what}")
-                segments.setdefault(found[0], []).append(_segment(row, where))
-    except InputError:
-        raise
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(
-            f"dataset.labels: cannot read {path}: {error}.\nExpected a csv with the columns file, action and, for "
-            "parts of a file, start and end (seconds)"
-        ) from error
-    return segments
-
-
-def _segment(row: dict[str, Any], where: str) -> Segment:
-    action = _action(row["action"] or "")
-    if not action:
-        raise InputError(f"{where}: no action")
-    try:
-        start = float(row.get("start") or 0.0)
-        end = float(row["end"]) if row.get("end") else None
-    except ValueError as error:
-        raise InputError(f"{where}: start and end must be seconds ({error})") from error
-    if not (0 <= start < (end if end is not None else np.inf)):
-        raise InputError(
-            f"{where}: from {start:g} to {end if end is not None else 'its end'} seconds is no part of a file"
-        )
-    return Segment(action, start, end)
-
-
-def _action(text: str) -> str:
-    return re.sub(r"\s+", "_", text.strip()).lower()
-
-
-def _folder_label(name: str) -> str:
-    return _action(name.split("/", 1)[0]) if "/" in name else ""
-
-
-def _name_label(name: str) -> str:
-    """The file's name without its suffix and the number at its end."""
-    stem = name.rsplit("/", 1)[-1]
-    while Path(stem).suffix.lower() in SUFFIXES:
-        stem = Path(stem).stem
-    return _action(re.sub(r"(_poses|_stageii)$", "", stem).rstrip("0123456789").rstrip(" _-.()"))
 
 
 def _cached(

@@ -15,7 +15,7 @@ import numpy as np
 from components.errors import InputError
 from components.files.safe_pickle import load_joblib
 from datamodules.actor.clips import ClipPlan, MotionClips, cache_folder, check_skipped, open_clips, store_clips
-from datamodules.actor.vibe import A2M_JOINTS, select_joints, vibe_fault
+from datamodules.actor.vibe import A2M_JOINTS, read_lines, select_joints, vibe_fault
 
 LIST = "ntu_vibe_list.txt"
 FPS = 30
@@ -50,13 +50,9 @@ def open_ntu13(
     if num_classes != len(NTU13_ACTIONS):
         raise InputError(f"data.num_classes={num_classes}: NTU13 has {len(NTU13_ACTIONS)} actions")
     listing = Path(root).expanduser() / LIST
-    try:
-        entries = [line.strip() for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"data.root={root}: cannot read '{LIST}' ({error}); it lists one joblib file per line.\n"
-            "Give the folder that holds it with data.root=<folder>"
-        ) from error
+    entries = read_lines(
+        listing, "it lists one joblib file per line.\nGive the folder that holds it with data.root=<folder>"
+    )
     files = [listing.parent / entry for entry in entries]
     present = [file for file in files if file.is_file()]
     folder = cache_folder(listing, ["ntu13", len(present)], cache_dir, "ntu13", present)
@@ -118,5 +114,5 @@ def _read(path: Path, entry: str) -> tuple[int, np.ndarray, np.ndarray]:
         raise _UntrackedError("no person 1 with pose and joints3d") from error
     fault = vibe_fault(poses, joints)
     if fault is not None:
-        raise InputError(fault.replace("joints3D", "joints3d").replace("poses", "pose"))
+        raise InputError(fault)
     return _LABELS[int(match[1])], poses, joints

@@ -31,7 +31,7 @@ from datamodules.actor.clips import (
     open_clips,
     store_clips,
 )
-from datamodules.actor.vibe import A2M_JOINTS, select_joints, vibe_fault
+from datamodules.actor.vibe import A2M_JOINTS, read_lines, select_joints, vibe_fault
 
 log = logging.getLogger(__name__)
 
@@ -173,13 +173,11 @@ def open_uestc(
 
 
 def _lines(path: Path) -> list[str]:
-    try:
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"cannot read {path} ({error}); UESTC needs info/names.txt, num_frames_min.txt and action_classes.txt.\n"
-            "Give the folder that holds info with data.root=<folder>"
-        ) from error
+    return read_lines(
+        path,
+        "UESTC needs info/names.txt, num_frames_min.txt and action_classes.txt.\n"
+        "Give the folder that holds info with data.root=<folder>",
+    )
 
 
 def _convert(root: Path, names: list[str], num_classes: int, view: str, folder: Path, cache_dir: str | None) -> None:
@@ -224,7 +222,7 @@ def _fault(video: Video | None, vibe: dict[str, list[Any]], place: int, frames: 
     poses, joints, camera = (vibe[key][place] for key in ("pose", "joints3d", "orig_cam"))
     fault = vibe_fault(poses, joints)
     if fault is not None:
-        return fault.replace("joints3D", "joints3d").replace("poses", "pose")
+        return fault
     if not isinstance(camera, np.ndarray) or camera.shape != (len(poses), 4) or camera.dtype.kind not in "fiu":
         return f"orig_cam is no array [{len(poses)}, 4] of numbers"
     if not np.isfinite(camera_translation(joints, camera)).all():

@@ -14,7 +14,7 @@ from components.body.skeleton import forward_kinematics
 from components.errors import InputError
 from components.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from datamodules.actor.humanact12 import open_humanact12
-from datamodules.actor.motion_set import MotionSetOptions, make_motion_set, read_labels
+from datamodules.actor.motion_set import MotionSetOptions, make_motion_set
 from tests.components.body.bvh_files import smooth_motion, write_smpl_bvh
 
 REST = load_body().rest_joints.double()
@@ -118,22 +118,6 @@ def test_labels_of_parts(source, tmp_path):
     assert "walk_02.bvh: no label, left out" in done.problems
     rows = (tmp_path / "out" / "clips.csv").read_text().splitlines()
     assert rows[3] == "2,2,turn,walk_01.bvh,20,20"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a,b\n", "columns are a, b"), ("file,action\nabsent,walk\n", "line 2: 'absent' is no motion file"),
-        ("file,action\nwalk_01,\n", "line 2: no action"), ("file,action,start,end\nwalk_01,a,x,\n", "must be seconds"),
-        ("file,action,start,end\nwalk_01,a,2,1\n", "from 2 to 1"), ("file,action\ntwice,a\n", "names 2 files"),
-    ],
-)  # fmt: skip
-def test_malformed_tables(tmp_path, text, message):
-    (tmp_path / "labels.csv").write_text(text)
-    with pytest.raises(InputError, match=message):
-        read_labels(tmp_path / "labels.csv", ["walk_01.bvh", "a/twice.bvh", "b/twice.bvh"])
-    with pytest.raises(InputError, match="cannot read"):
-        read_labels(tmp_path / "absent.csv", [])
 
 
 def test_labels_from_folders_and_chosen_actions(tmp_path):

@@ -74,7 +74,7 @@ def test_missing_and_truncated_files(tmp_path):
     last.unlink()
     with pytest.raises(InputError, match=r"A080\.pkl does not exist"):
         open_ntu13(folder)
-    with pytest.raises(InputError, match=r"data\.root=.*ntu_vibe_list\.txt"):
+    with pytest.raises(InputError, match=r"data\.root: cannot read .*ntu_vibe_list\.txt"):
         open_ntu13(tmp_path)
     with pytest.raises(InputError, match="13 actions"):
         open_ntu13(folder, 12)
