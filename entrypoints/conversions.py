@@ -2,8 +2,10 @@
 
 import errno
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from callbacks.machine import collect_versions
 from components.errors import InputError
@@ -46,7 +48,7 @@ def import_actor(
     from entrypoints.runs import load_module, load_run
     from lightning_modules.actor.upstream import convert_actor, key_report
 
-    folder = Path(output).expanduser() if output else Path(output_dir) / "converted" / f"actor_{_stem(source)}"
+    folder = run_folder(source, output, output_dir, "actor")
     converted = convert_actor(source)
     used, partly, ignored = key_report(source)
     make_room(folder, ("checkpoints/best.ckpt",), force)
@@ -55,27 +57,14 @@ def import_actor(
     entry = converted[CHECKPOINT_KEY]
     network = entry["config"]["model"]["net"]
     options = source.parent / "opt.yaml"
-    card = {
-        "status": "imported",
-        "error": None,
-        "experiment": entry["experiment"],
-        "command": f"python -m entrypoints.convert source=actor checkpoint={checkpoint}",
-        "overrides": [],
-        "seed": None,
-        "monitor": None,
-        "imported": {
-            "file": source.name,
-            "sha256": sha256_of(source),
-            "epoch": converted["epoch"],
-            "options": options.name if options.is_file() else None,
-            "used_keys": used,
-            "partly_used_keys": partly,
-            "ignored_keys": ignored,
-        },
-        "facts": entry["facts"],
-        "versions": collect_versions(),
+    imported = {
+        "epoch": converted["epoch"],
+        "options": options.name if options.is_file() else None,
+        "used_keys": used,
+        "partly_used_keys": partly,
+        "ignored_keys": ignored,
     }
-    write_json(folder / "run.json", card)
+    write_run_card(folder, source, entry, f"source=actor checkpoint={checkpoint}", imported)
     sizes = ", ".join(f"{key} {network[key]}" for key in ("num_classes", "latent_dim", "num_layers", "conditioning"))
     parameters = sum(parameter.numel() for parameter in module.parameters())
     lines = [
@@ -145,8 +134,37 @@ def sha256_of(file: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def _stem(source: Path) -> str:
-    return source.name.removesuffix(".tar").removesuffix(".pth")
+def run_folder(source: Path, output: str | None, output_dir: str, kind: str) -> Path:
+    """Where a published file goes: `output`, or a folder named after the file."""
+    stem = source.name.removesuffix(".tar").removesuffix(".pth")
+    return Path(output).expanduser() if output else Path(output_dir) / "converted" / f"{kind}_{stem}"
+
+
+def write_run_card(
+    folder: Path, source: Path, entry: Mapping[str, Any], arguments: str, imported: Mapping[str, Any]
+) -> None:
+    """`run.json` of an imported run.
+
+    Args:
+        folder: of the run.
+        source: the published file.
+        entry: what the checkpoint says of itself.
+        arguments: those of the command that made it.
+        imported: what was taken over.
+    """
+    card = {
+        "status": "imported",
+        "error": None,
+        "experiment": entry["experiment"],
+        "command": f"python -m entrypoints.convert {arguments}",
+        "overrides": [],
+        "seed": None,
+        "monitor": None,
+        "imported": {"file": source.name, "sha256": sha256_of(source), **imported},
+        "facts": entry["facts"],
+        "versions": collect_versions(),
+    }
+    write_json(folder / "run.json", card)
 
 
 def make_room(folder: Path, files: tuple[str, ...], force: bool) -> None:

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-from callbacks.machine import collect_versions
 from components.errors import InputError
-from components.files.atomic import write_json
 from components.files.checkpoint_entry import CHECKPOINT_KEY
-from entrypoints.conversions import Conversion, make_room, sha256_of
+from entrypoints.conversions import Conversion, make_room, run_folder, write_run_card
 
 
 def import_recognizer(
@@ -37,8 +35,7 @@ def import_recognizer(
     from entrypoints.runs import build_module, load_module, load_run
     from lightning_modules.actor.recognizer_upstream import ADJACENCY, convert_recognizer, read_recognizer
 
-    stem = source.name.removesuffix(".tar").removesuffix(".pth")
-    folder = Path(output).expanduser() if output else Path(output_dir) / "converted" / f"recognizer_{stem}"
+    folder = run_folder(source, output, output_dir, "recognizer")
     body = None if body is None else str(Path(body).expanduser().resolve())
     converted = convert_recognizer(source, body)
     entry = converted[CHECKPOINT_KEY]
@@ -48,25 +45,12 @@ def import_recognizer(
     make_room(folder, ("checkpoints/best.ckpt",), force)
     WholeFileCheckpointIO().save_checkpoint(converted, folder / "checkpoints" / "best.ckpt")
     module = load_module(load_run(folder, "actor"))
-    card = {
-        "status": "imported",
-        "error": None,
-        "experiment": entry["experiment"],
-        "command": f"python -m entrypoints.convert source=actor_recognizer checkpoint={checkpoint}",
-        "overrides": [],
-        "seed": None,
-        "monitor": None,
-        "imported": {
-            "file": source.name,
-            "sha256": sha256_of(source),
-            "iteration": iteration,
-            "used_keys": [key for key in theirs if key not in ignored],
-            "ignored_keys": ignored,
-        },
-        "facts": entry["facts"],
-        "versions": collect_versions(),
+    imported = {
+        "iteration": iteration,
+        "used_keys": [key for key in theirs if key not in ignored],
+        "ignored_keys": ignored,
     }
-    write_json(folder / "run.json", card)
+    write_run_card(folder, source, entry, f"source=actor_recognizer checkpoint={checkpoint}", imported)
     positions = entry["config"]["model"]["positions"]
     reads = "rotations (rot6d)" if positions is None else f"joints ({positions['jointstype']})"
     parameters = sum(parameter.numel() for parameter in module.parameters())

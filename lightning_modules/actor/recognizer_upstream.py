@@ -6,9 +6,7 @@ Nothing outside of this file knows the published names.
 import math
 import re
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Literal
 
 import torch
@@ -16,11 +14,11 @@ from torch import Tensor, nn
 
 from components.body.skeleton import SMPL_JOINTS
 from components.errors import InputError
-from components.files.checkpoint_entry import CHECKPOINT_KEY, troupe_entry
 from lightning_modules.actor.networks.gru_recognizer import GRURecognizer
 from lightning_modules.actor.networks.stgcn import STGCNRecognizer, spatial_partitions
 from lightning_modules.actor.rotation2xyz import JOINT_ROWS
-from lightning_modules.actor.upstream import ACTION_NAMES, data_set_config, frames_per_second
+from lightning_modules.actor.upstream import data_set_config, imported_facts
+from lightning_modules.actor.upstream_files import check_shapes, imported_checkpoint, read_tensors
 
 Kind = Literal["gru", "stgcn"]
 
@@ -100,21 +98,7 @@ def read_recognizer(path: Path) -> tuple[Kind, dict[str, Tensor], int]:
     Raises:
         InputError: missing, damaged, hostile, or no recogniser.
     """
-    if not path.is_file():
-        raise InputError(f"checkpoint={path} does not exist; expected {_FILES}")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        # torch's advice here is to read the file without protection: not repeated.
-        raise InputError(
-            f"checkpoint={path} is refused: it holds more than tensors and plain data, or is no checkpoint.\n"
-            f"Expected {_FILES}"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise InputError(
-            f"checkpoint={path} cannot be read (truncated or no checkpoint): {str(error).splitlines()[0][:100]}\n"
-            f"Expected {_FILES}"
-        ) from error
+    content = read_tensors(path, _FILES)
     iteration = 0
     if isinstance(content, dict) and isinstance(content.get("model"), dict):
         found = content.get("iteration")
@@ -174,13 +158,7 @@ def _network(path: Path, kind: Kind, state: Mapping[str, Tensor]) -> tuple[dict[
         if adjacency is not None and (adjacency.shape != graph.shape or not torch.allclose(adjacency, graph)):
             raise InputError(f"checkpoint={path} has another graph in '{ADJACENCY}' than that of the 24 SMPL joints")
     with torch.device("meta"):
-        expected = make(**sizes).state_dict()
-    shapes = {name: tuple(value.shape) for name, value in ours.items()}
-    wanted = {name: tuple(value.shape) for name, value in expected.items()}
-    if shapes != wanted:
-        name = min(name for name in shapes.keys() | wanted.keys() if shapes.get(name) != wanted.get(name))
-        found, expected_shape = shapes.get(name, "nothing"), wanted.get(name, "nothing")
-        raise InputError(f"checkpoint={path} has {found} for '{name}' (our name); expected {expected_shape}")
+        check_shapes(path, ours, make(**sizes).state_dict())
     return {"_target_": target, **sizes}, ours
 
 
@@ -202,9 +180,6 @@ def convert_recognizer(checkpoint: str | Path, body: str | None = None) -> dict[
     net, ours = _network(path, kind, state)
     classes = net["num_classes"]
     experiment, data_set = _PUBLISHED.get((kind, classes), (f"actor_recognizer_{kind}", ""))
-    names = ACTION_NAMES.get(data_set, ())
-    if len(names) != classes:
-        names = tuple(f"action_{label:02d}" for label in range(classes))
     pose: dict[str, Any] = {
         "pose_rep": "rot6d", "translation": False, "glob": True, "glob_rot": [math.pi, 0.0, 0.0],
     }  # fmt: skip
@@ -224,13 +199,6 @@ def convert_recognizer(checkpoint: str | Path, body: str | None = None) -> dict[
         }  # fmt: skip
     elif net["in_channels"] != 6:
         raise InputError(f"checkpoint={path} reads {net['in_channels']} features per joint; expected 6 (rot6d)")
-    facts = {
-        "action_names": names,
-        "fps": frames_per_second(data_set),
-        "num_classes": classes,
-        "synthetic": False,
-        "imported_from": path.name,
-    }
     optimizer = {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 1e-4}
     data: dict[str, Any] = {"num_classes": classes, "num_frames": 60, **pose, **data_set_config(data_set)}
     config = {
@@ -250,13 +218,4 @@ def convert_recognizer(checkpoint: str | Path, body: str | None = None) -> dict[
         "optimizer": optimizer,
         "scheduler": None,
     }
-    return {
-        "state_dict": {f"net.{name}": value for name, value in ours.items()},
-        "epoch": 0,
-        "global_step": iteration,
-        "pytorch-lightning_version": version("lightning"),
-        "loops": {},
-        "optimizer_states": [],
-        "lr_schedulers": [],
-        CHECKPOINT_KEY: troupe_entry("actor", experiment, config, facts),
-    }
+    return imported_checkpoint(experiment, config, imported_facts(path, data_set, classes), ours, step=iteration)

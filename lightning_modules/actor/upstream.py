@@ -2,17 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from components.errors import InputError
-from components.files.checkpoint_entry import CHECKPOINT_KEY, troupe_entry
 from lightning_modules.actor.networks.cvae import ActorCVAE
-from lightning_modules.actor.upstream_files import read_options, read_state
+from lightning_modules.actor.upstream_files import check_shapes, imported_checkpoint, read_options, read_state
 from lightning_modules.actor.upstream_names import Part, from_upstream, layout_of
 from lightning_modules.actor.upstream_networks import Architecture, infer_sizes, part_of, recognise
 
@@ -43,9 +40,18 @@ def data_set_config(data_set: str) -> dict[str, Any]:
     return {"dataset": reader, **({"min_share": 0.75} if data_set == "uestc" else {})}
 
 
-def frames_per_second(data_set: str) -> float:
-    """Of the motions of a published data set."""
-    return 30.0 if data_set in ("ntu13", "uestc") else 20.0
+def imported_facts(path: Path, data_set: str, num_classes: int) -> dict[str, Any]:
+    """What is known of the data behind a published file; actions of data that we do not know have numbers for names."""
+    names = ACTION_NAMES.get(data_set, ())
+    if len(names) != num_classes:
+        names = tuple(f"action_{label:02d}" for label in range(num_classes))
+    return {
+        "action_names": names,
+        "fps": 30.0 if data_set in ("ntu13", "uestc") else 20.0,
+        "num_classes": num_classes,
+        "synthetic": False,
+        "imported_from": path.name,
+    }
 
 
 def import_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -78,12 +84,7 @@ def _check_complete(path: Path, architecture: Architecture, sizes: dict[str, Any
     encoder, decoder = (architecture.network(part).make for part in _PARTS)
     with torch.device("meta"):
         expected = ActorCVAE(encoder, decoder, **sizes).state_dict()
-    shapes = {name: tuple(value.shape) for name, value in state.items()}
-    wanted = {name: tuple(value.shape) for name, value in expected.items()}
-    if shapes != wanted:
-        name = min(name for name in shapes.keys() | wanted.keys() if shapes.get(name) != wanted.get(name))
-        found, expected_shape = shapes.get(name, "nothing"), wanted.get(name, "nothing")
-        raise InputError(f"checkpoint={path} has {found} for '{name}' (our name); expected {expected_shape}")
+    check_shapes(path, state, expected)
 
 
 def key_report(path: Path) -> tuple[list[str], list[str], list[str]]:
@@ -118,30 +119,13 @@ def convert_actor(checkpoint: str | Path) -> dict[str, Any]:
     options = read_options(path.parent / "opt.yaml")
     pair = sizes["conditioning"] == "pair"
     data_set = str(options.get("dataset") or _BY_CLASSES.get(sizes["num_classes"], ""))
-    names = ACTION_NAMES.get(data_set, ())
-    if len(names) != sizes["num_classes"]:
-        names = tuple(f"action_{label:02d}" for label in range(sizes["num_classes"]))
-    facts = {
-        "action_names": names,
-        "fps": frames_per_second(data_set),
-        "num_classes": sizes["num_classes"],
-        "synthetic": False,
-        "architecture": architecture.title,
-        "imported_from": path.name,
-    }
+    facts = imported_facts(path, data_set, sizes["num_classes"]) | {"architecture": architecture.title}
     config = _config(architecture, sizes, options)
     config["data"] |= data_set_config(data_set)
     epoch = re.search(r"(\d+)", path.name)
-    return {
-        "state_dict": {f"net.{name}": value for name, value in state.items()},
-        "epoch": int(epoch[1]) if epoch else 0,
-        "global_step": 0,
-        "pytorch-lightning_version": version("lightning"),
-        "loops": {},
-        "optimizer_states": [],
-        "lr_schedulers": [],
-        CHECKPOINT_KEY: troupe_entry("actor", "actor_mix" if pair else "actor", config, facts),
-    }
+    return imported_checkpoint(
+        "actor_mix" if pair else "actor", config, facts, state, epoch=int(epoch[1]) if epoch else 0
+    )
 
 
 def _config(architecture: Architecture, sizes: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:

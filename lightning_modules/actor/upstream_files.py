@@ -1,5 +1,7 @@
-"""Files of the published ACTOR code: checkpoints `checkpoint_XXXX.pth.tar` and the `opt.yaml` beside them."""
+"""Files of the published ACTOR code, generators and recognisers: read without trust, rebuilt as checkpoints of ours."""
 
+from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -9,6 +11,7 @@ import yaml
 from torch import Tensor
 
 from components.errors import InputError
+from components.files.checkpoint_entry import CHECKPOINT_KEY, troupe_entry
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -41,21 +44,74 @@ def read_state(path: Path) -> dict[str, Tensor]:
     Raises:
         InputError: missing, damaged, hostile, or no state dict.
     """
+    state = read_tensors(path, "ACTOR's checkpoint_XXXX.pth.tar, a state dict of tensors only")
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"checkpoint={path} is not a bare state dict; expected ACTOR's checkpoint_XXXX.pth.tar")
+    return state
+
+
+def read_tensors(path: Path, expected: str) -> Any:
+    """The content of a file of torch: tensors, plain values and containers of them, on the CPU.
+
+    Args:
+        path: the file.
+        expected: what belongs there, for messages.
+
+    Raises:
+        InputError: missing, damaged or hostile.
+    """
     if not path.is_file():
-        raise InputError(f"checkpoint={path} does not exist; expected ACTOR's checkpoint_XXXX.pth.tar")
+        raise InputError(f"checkpoint={path} does not exist; expected {expected}")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         # torch's advice here is to read the file without protection: not repeated.
         raise InputError(
             f"checkpoint={path} is refused: it holds more than tensors and plain data, or is no checkpoint.\n"
-            "Expected ACTOR's checkpoint_XXXX.pth.tar, a state dict of tensors only"
+            f"Expected {expected}"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
         raise InputError(
             f"checkpoint={path} cannot be read (truncated or no checkpoint): {str(error).splitlines()[0][:100]}\n"
-            "Expected ACTOR's checkpoint_XXXX.pth.tar, a state dict of tensors only"
+            f"Expected {expected}"
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"checkpoint={path} is not a bare state dict; expected ACTOR's checkpoint_XXXX.pth.tar")
-    return state
+
+
+def check_shapes(path: Path, state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Compare weights of a file, under our names, with those of a network of ours.
+
+    Raises:
+        InputError: one is missing, too much or of another shape.
+    """
+    found, wanted = ({name: tuple(value.shape) for name, value in each.items()} for each in (state, expected))
+    for name in sorted(found.keys() | wanted.keys()):
+        if found.get(name) != wanted.get(name):
+            raise InputError(
+                f"checkpoint={path} has {found.get(name, 'nothing')} for '{name}' (our name); "
+                f"expected {wanted.get(name, 'nothing')}"
+            )
+
+
+def imported_checkpoint(
+    experiment: str, config: Mapping[str, Any], facts: Mapping[str, Any], state: Mapping[str, Tensor],
+    epoch: int = 0, step: int = 0,
+) -> dict[str, Any]:  # fmt: skip
+    """Lightning's layout with the entry that model and data are rebuilt from; a training starts afresh from it.
+
+    Args:
+        experiment: the one that comes nearest.
+        config: its resolved config with the sizes of the file.
+        facts: what is known of the data.
+        state: weights of `module.net`.
+        epoch, step: how long it was trained, 0 where unknown.
+    """
+    return {
+        "state_dict": {f"net.{name}": value for name, value in state.items()},
+        "epoch": epoch,
+        "global_step": step,
+        "pytorch-lightning_version": version("lightning"),
+        "loops": {},
+        "optimizer_states": [],
+        "lr_schedulers": [],
+        CHECKPOINT_KEY: troupe_entry("actor", experiment, config, facts),
+    }

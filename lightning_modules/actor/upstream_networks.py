@@ -78,10 +78,6 @@ def _gru(shapes: Shapes) -> dict[str, int]:
     return {"latent_dim": shapes["feats_embedding.weight"][0], "num_layers": layers}
 
 
-def _gru_encoder(shapes: Shapes) -> dict[str, int]:
-    return _gru(shapes)
-
-
 def _gru_decoder(shapes: Shapes) -> dict[str, int]:
     facts = _gru(shapes)
     label_size = shapes["feats_embedding.weight"][1] - facts["latent_dim"] - 1
@@ -116,7 +112,7 @@ def _autotrans(shapes: Shapes) -> dict[str, int]:
 ENCODERS: dict[str, Network] = {
     "transformer": Network("muQuery", TransformerEncoder, _transformer_encoder),
     "average_encoder": Network("mu_layer.weight", AverageEncoder, _transformer_encoder, {"average_padding": True}),
-    "gru": Network("gru.weight_ih_l0", GRUEncoder, _gru_encoder),
+    "gru": Network("gru.weight_ih_l0", GRUEncoder, _gru),
     "fc": Network("fully_connected.0.weight", FCEncoder, _fc_encoder),
 }
 DECODERS: dict[str, Network] = {
