@@ -2,6 +2,7 @@
 
 from components.media.pictures import draw_text as draw_text
 from components.media.pictures import film_strip as film_strip
+from components.media.pictures import gif_pace as gif_pace
 from components.media.pictures import image_grid as image_grid
 from components.media.pictures import write_gif as write_gif
 from components.media.pictures import write_png as write_png

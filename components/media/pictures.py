@@ -1,5 +1,6 @@
 """PNG and GIF files, grids with captions, film strips, text."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from components.media.frames import Frames, as_array, as_film, as_picture, evenl
 Rgb = tuple[int, int, int]
 _PAPER: Rgb = (255, 255, 255)
 _INK: Rgb = (45, 50, 60)
+# Players show gifs no faster.
+_GIF_FPS = 50.0
 
 
 def write_png(path: str | Path, image: Frames) -> Path:
@@ -27,21 +30,27 @@ def write_png(path: str | Path, image: Frames) -> Path:
     return Path(path)
 
 
+def gif_pace(fps: float) -> tuple[int, float]:
+    """For a film of any frame rate: every how many frames go into a gif, and its frames per second."""
+    step = math.ceil(fps / _GIF_FPS)
+    return step, fps / step
+
+
 def write_gif(path: str | Path, frames: Frames, fps: float, colors: int = 256) -> Path:
     """Write an endless GIF with one palette for the whole film, so that still parts do not flicker.
 
     Args:
         path: target; appears whole or not at all.
         frames: uint8 `[T, H, W, 3]`.
-        fps: frames per second, at most 50 (players do not go faster).
+        fps: frames per second, at most 50; see `gif_pace`.
         colors: size of the palette, 2 to 256.
 
     Raises:
         ValueError: wrong type or shape, or fps outside (0, 50].
         InputError: the file cannot be written.
     """
-    if not 0 < fps <= 50:
-        raise ValueError(f"fps of a gif must lie in (0, 50], got {fps}")
+    if not 0 < fps <= _GIF_FPS:
+        raise ValueError(f"fps of a gif must lie in (0, {_GIF_FPS:g}], got {fps}")
     film = as_film(frames)
     sample = film[evenly_spaced(len(film), 12), ::2, ::2]
     sheet = Image.fromarray(sample.reshape(-1, sample.shape[2], 3))

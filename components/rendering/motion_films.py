@@ -20,6 +20,8 @@ _SETTLE_SECONDS = 0.06
 # Width of a strip over its height, and degrees by which its bodies are turned for a three-quarter look.
 _STRIP_ASPECT = 4.8
 _TURN = 35.0
+# Metres over the floor, from which on the camera follows.
+_TRAVELS = 1.5
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,14 @@ class StandingMotion:
 
     @property
     def travels(self) -> bool:
-        """Whether the body leaves its place so far that a still camera would show it small (metres over the floor)."""
-        way = self.joints[:, 0, [0, 2]]
-        return bool((way.amax(0) - way.amin(0)).max() > 1.5)
+        """See `travels`."""
+        return travels(self.joints)
+
+
+def travels(joints: Tensor) -> bool:
+    """Whether the root of `[T, J, 3]` leaves its place so far that a still camera would show the body small."""
+    way = joints[:, 0, [0, 2]]
+    return bool((way.amax(0) - way.amin(0)).max() > _TRAVELS)
 
 
 @torch.no_grad()

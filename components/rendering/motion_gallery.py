@@ -14,7 +14,7 @@ from torch import Tensor
 from components.body.model import BodyModel
 from components.body.motion_files import BodyMotion
 from components.cores import usable_cores
-from components.media import image_grid, write_gif, write_mp4, write_png
+from components.media import gif_pace, image_grid, write_gif, write_mp4, write_png
 from components.rendering.floor import Color
 from components.rendering.motion_films import StandingMotion, shrink_film, stand
 from components.rendering.outfits import outfit_colors
@@ -28,8 +28,6 @@ _MAX_COLUMNS = 6
 # Largest width and height of the sheet's film, and pixels times frames of its gif.
 _SHEET_SIZE = (1920, 1280)
 _GIF_VOLUME = 40_000_000
-# Other tools show GIFs at 50 frames per second at most.
-_GIF_FPS = 50.0
 
 
 @dataclass(frozen=True)
@@ -155,8 +153,8 @@ class _Gallery:
         self.files.append(write_mp4(self.folder / "videos" / f"{name}.mp4", film, self.fps))
 
     def _gif(self, name: str, film: np.ndarray) -> None:
-        step = math.ceil(self.fps / _GIF_FPS)
-        self.files.append(write_gif(self.folder / "videos" / f"{name}.gif", film[::step], self.fps / step))
+        step, pace = gif_pace(self.fps)
+        self.files.append(write_gif(self.folder / "videos" / f"{name}.gif", film[::step], pace))
 
 
 def sheet_layout(items: int, groups: int, size: int) -> tuple[int, int]:

@@ -13,10 +13,10 @@ from torch import Tensor
 from components.body.model import BodyModel
 from components.body.motion_files import BodyMotion
 from components.errors import InputError
-from components.media import write_gif, write_mp4, write_png
+from components.media import gif_pace, write_gif, write_mp4, write_png
 from components.media.film_tables import FilmTable, play_table, still_table
 from components.media.skeletons import draw_motion
-from components.rendering.motion_films import shrink_film, stand
+from components.rendering.motion_films import shrink_film, stand, travels
 from components.rendering.motion_gallery import draw_films, looks_of
 
 Style = Literal["body", "stick"]
@@ -26,7 +26,6 @@ Shown = BodyMotion | Tensor
 # Largest width and height of a film, and pixels times frames of a gif.
 _FILM_SIZE = (1920, 1700)
 _GIF_VOLUME = 30_000_000
-_GIF_FPS = 50.0
 
 
 @dataclass(frozen=True)
@@ -102,9 +101,7 @@ def draw_table(
 
 def _positions_film(joints: Tensor, size: int, view: str) -> Tensor:
     """Stick figure of joints whose height is unknown: its lowest one of the clip touches the floor."""
-    flat = joints[:, 0, [0, 2]]
-    travels = bool((flat.amax(0) - flat.amin(0)).max() > 1.5)
-    return draw_motion(joints, (size, size), view=view, follow=travels)
+    return draw_motion(joints, (size, size), view=view, follow=travels(joints))
 
 
 def write_table(
@@ -130,12 +127,12 @@ def write_table(
     if "mp4" in kinds:
         written.append(write_mp4(folder / f"{name}.mp4", play_table(films, _letters(films)), fps))
     if "gif" in kinds:
-        step = math.ceil(fps / _GIF_FPS)
+        step, pace = gif_pace(fps)
         height, width = _cell(films)
         volume = height * width * len(films.rows) * len(films.columns) * films.frames / step
         small = _smaller(films, max(1, math.ceil(math.sqrt(volume / _GIF_VOLUME))))
         pictures = np.stack(list(play_table(small, _letters(small)))[::step])
-        written.append(write_gif(folder / f"{name}.gif", pictures, fps / step))
+        written.append(write_gif(folder / f"{name}.gif", pictures, pace))
     if "strip" in kinds:
         written.append(write_png(folder / f"{name}.png", still_table(films, caption_size=_letters(films))))
     return written

@@ -60,10 +60,11 @@ def viewer_page(items: Sequence[GalleryItem], body: BodyModel, title: str = "Tro
     data = json.dumps(viewer_data(items, body, title), separators=(",", ":")).replace("<", "\\u003c")
     page = _template("viewer.html")
     parts = {
-        "@TITLE@": html.escape(title),
         "/*@STYLE@*/": _template("viewer.css"),
         "/*@SCRIPT@*/": "\n".join(_template(name) for name in _SCRIPTS),
         "@DATA@": data,
+        # Last, as the first mark of that name: a title may hold anything.
+        "@TITLE@": html.escape(title),
     }
     for mark, text in parts.items():
         before, found, after = page.partition(mark)
