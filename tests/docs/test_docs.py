@@ -113,6 +113,9 @@ def test_named_keys_of_data_and_model_exist(page: Path) -> None:
             content = {"data": {"mix": content}}
         for group in ("data", "model"):
             known |= set(keys_below(content.get(group), group))
+    # Parts that choices share, and where they stand.
+    for part, path in (("blend", "data.mix"), ("recognizer", "model"), ("synthetic_humanact12", "data")):
+        known |= set(keys_below(read_yaml(CONF / "standard" / f"{part}.yaml"), path))
     named = set(re.findall(r"(?<![\w./-])((?:data|model)(?:\.[a-z_]\w*)+)(?![\w(/])", page.read_text()))
     # The example of a mistake.
     assert sorted(name for name in named if name not in known | {"model.net.latent_dims"}) == []
