@@ -81,7 +81,7 @@ class MotionPictures(PeriodicPictures):
         names: Sequence[str] = datamodule.action_names  # type: ignore[attr-defined]
         wanted = self.actions if self.actions is not None else list(names[: self.max_actions])
         net = cast(ActorCVAE, pl_module.net)
-        request = MotionRequest(wanted, [net.sizes.num_frames or 60], seed=self.seed)
+        request = MotionRequest(wanted, [net.sizes.usual_frames], seed=self.seed)
         sampled = sample_motions(net, request, names, datamodule.pose_format, datamodule.fps)  # type: ignore[attr-defined]
         items = [GalleryItem(each.group, each.caption, each.motion) for each in sampled]
         body = load_body(self.body)

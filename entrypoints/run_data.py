@@ -1,6 +1,6 @@
-"""The data of a run, or others in the same layout that the user names."""
+"""The data of a run, or others in the same layout that the user names, and its actions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from components.errors import InputError
@@ -27,6 +27,19 @@ def with_data(run: "LoadedRun", data: Mapping[str, Any]) -> dict[str, Any]:
             )
         stored["_target_"] = DATAMODULES[run.system]
     return {**run.config, "data": {**stored, **given}}
+
+
+def action_names(run: "LoadedRun") -> list[str]:
+    """Names of the run's labels; `action_0`, ... where the checkpoint does not carry any."""
+    named = run.facts.get("action_names")
+    if named:
+        return list(named)
+    return [f"action_{label}" for label in range(run.config["model"]["net"]["num_classes"])]
+
+
+def single_actions(names: Sequence[str]) -> list[str]:
+    """Without the classes that stand for two actions at once (`walk+drink`); those come last."""
+    return [name for name in names if "+" not in name]
 
 
 def check_actions(run: "LoadedRun", datamodule: Any, trained: list[str]) -> None:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from components.errors import InputError
-from entrypoints.run_data import check_actions
+from entrypoints.run_data import action_names, check_actions
 from entrypoints.tasks.evaluation_report import Report
-from entrypoints.tasks.generate import action_names
-from entrypoints.tasks.tables import Table, Value
+from entrypoints.tasks.tables import Table, Value, finite_mean
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -125,7 +124,7 @@ def _evaluate_motions(run: "LoadedRun", module: Any, datamodule: Any, options: d
         ((item["motion"], item["action"]) for item in _items(datamodule.train_set)),
         len(names), samples, pose_format, body, fps,
     )  # fmt: skip
-    frames = net.sizes.num_frames or 60
+    frames = net.sizes.usual_frames
     settings = (frames, samples, pose_format, body, fps, seed, names)
     singles = [ActionPair(label, label) for label in range(len(names))]
     generated = measure.generated_statistics(net, singles, *settings)
@@ -205,7 +204,7 @@ def _add_generation(
     report.tables["generation"] = Table(title, ["action", *headings], rows)
     for column in columns:
         ours, theirs = ([_value(each, column) for each in each_set] for each_set in (generated, real))
-        report.metrics[f"eval/{column}_to_real"] = _mean(ours) / _mean(theirs)
+        report.metrics[f"eval/{column}_to_real"] = finite_mean(ours) / finite_mean(theirs)
         report.metrics[f"eval/{column}_correlation"] = _correlation(ours, theirs)
 
     def draw() -> "Figure":
@@ -244,16 +243,14 @@ def _add_pairs(
         report.metrics |= {f"eval/legs/{name}": own.legs, f"eval/arms/{name}": own.arms}
     columns = [f"{limb} {whose}" for limb in ("legs cm", "arms cm") for whose in ("both", "first", "second")]
     report.tables["pairs"] = Table("Two actions at once, and each of them alone (generated)", ["pair", *columns], rows)
-    report.metrics |= {"eval/pair_legs_to_single": _mean(leg_shares), "eval/pair_arms_to_single": _mean(arm_shares)}
+    report.metrics |= {
+        "eval/pair_legs_to_single": finite_mean(leg_shares),
+        "eval/pair_arms_to_single": finite_mean(arm_shares),
+    }
 
 
 def _value(statistics: "MotionStatistics | None", name: str) -> float:
     return math.nan if statistics is None else float(getattr(statistics, name))
-
-
-def _mean(values: Sequence[float]) -> float:
-    finite = [value for value in values if math.isfinite(value)]
-    return sum(finite) / len(finite) if finite else math.nan
 
 
 def _correlation(ours: Sequence[float], theirs: Sequence[float]) -> float:
@@ -261,7 +258,7 @@ def _correlation(ours: Sequence[float], theirs: Sequence[float]) -> float:
     both = [(a, b) for a, b in zip(ours, theirs) if math.isfinite(a) and math.isfinite(b)]
     if len(both) < 3:
         return math.nan
-    mean_a, mean_b = _mean([a for a, _ in both]), _mean([b for _, b in both])
+    mean_a, mean_b = finite_mean([a for a, _ in both]), finite_mean([b for _, b in both])
     covariance = sum((a - mean_a) * (b - mean_b) for a, b in both)
     scale = math.sqrt(sum((a - mean_a) ** 2 for a, _ in both) * sum((b - mean_b) ** 2 for _, b in both))
     return covariance / scale if scale > 0 else math.nan

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from components.errors import InputError
+from entrypoints.run_data import action_names, single_actions
 from entrypoints.tasks.evaluation_report import Report
-from entrypoints.tasks.generate import action_names
-from entrypoints.tasks.tables import Table, Value
+from entrypoints.tasks.tables import Table, Value, finite_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -115,9 +115,8 @@ def evaluate_pairs(
     from lightning_modules.actor.pair_evaluation import Observer
 
     names = list(datamodule.action_names)
-    single = [name for name in names if "+" not in name]
     observer = Observer(
-        recognizer.module.to(device).eval(), len(single),
+        recognizer.module.to(device).eval(), len(single_actions(names)),
         None if plan.recognizer is None else plan.recognizer.to(device).eval(),
         datamodule.pose_format, load_body().to(device),
     )  # fmt: skip
@@ -139,7 +138,6 @@ def wanted_pairs(net: Any, datamodule: Any, options: Mapping[str, Any]) -> list[
     Raises:
         InputError: unknown actions, or what was asked for is no pair.
     """
-    from datamodules.actor.compositional import leg_arm_pairs
     from lightning_modules.actor.generation import ActionPair, parse_actions
 
     names = list(datamodule.action_names)
@@ -155,7 +153,7 @@ def wanted_pairs(net: Any, datamodule: Any, options: Mapping[str, Any]) -> list[
     elif classes:
         requests = [ActionPair(label, label) for label in classes]
     elif conditioning == "pair":
-        requests = [ActionPair(*pair) for pair in _trained_pairs(datamodule, leg_arm_pairs, options["max_pairs"])]
+        requests = [ActionPair(*pair) for pair in _trained_pairs(datamodule, options["max_pairs"])]
     else:
         return []
     pairs = []
@@ -167,8 +165,10 @@ def wanted_pairs(net: Any, datamodule: Any, options: Mapping[str, Any]) -> list[
     return pairs if options["pairs"] is not None else pairs[: options["max_pairs"]]
 
 
-def _trained_pairs(datamodule: Any, leg_arm_pairs: Any, limit: int) -> list[tuple[int, int]]:
+def _trained_pairs(datamodule: Any, limit: int) -> list[tuple[int, int]]:
     """Leg actions with arm actions, of those that training mixes; where it mixes none of them, what it mixes."""
+    from datamodules.actor.compositional import leg_arm_pairs
+
     settings = getattr(datamodule.mix, "keywords", {})
     motion = datamodule.leg_motion
     allowed = None if datamodule.mixer is None else datamodule.mixer.allowed
@@ -212,7 +212,7 @@ def _results(
     from lightning_modules.actor.pair_evaluation import PARTS, Likeness, generated_motions, merge, pair_figures
 
     seed, samples = options["seed"], options["pair_samples"]
-    frames = net.sizes.num_frames or 60
+    frames = net.sizes.usual_frames
 
     def generated(request: ActionPair, name: str) -> "Seen":
         return observer.look(*generated_motions(net, request, name, frames, samples, names, seed))
@@ -234,12 +234,6 @@ def _results(
     return results
 
 
-def _clips(datamodule: Any, held_out: bool) -> Any:
-    """Single real clips of a split."""
-    dataset = datamodule.test_set if held_out else datamodule.train_set
-    return getattr(dataset, "originals", dataset)
-
-
 def _members(clips: Any, label: int) -> list[int]:
     return [place for place, own in enumerate(clips.labels.tolist()) if own == label]
 
@@ -248,7 +242,7 @@ def _real(datamodule: Any, label: int, device: Any) -> "tuple[Tensor, Tensor]":
     """Real training motions of an action, up to 64, and their mask."""
     from datamodules.actor.collate import collate_motions
 
-    clips = _clips(datamodule, held_out=False)
+    clips = datamodule.train_set.originals
     members = _members(clips, label)
     if not members:
         raise InputError(f"pairs: the data have no motion of '{datamodule.action_names[label]}'")
@@ -265,14 +259,14 @@ def _mixtures(datamodule: Any, pair: Pair, count: int, seed: int, device: Any) -
     from lightning_modules.actor.protocol import stream_seed
 
     mixer = datamodule.mixer or MixingCollate(
-        [name for name in datamodule.action_names if "+" not in name], datamodule.pose_format, datamodule.leg_motion
+        single_actions(datamodule.action_names), datamodule.pose_format, datamodule.leg_motion
     )
-    clips = _clips(datamodule, held_out=True)
+    clips = datamodule.test_set.originals
     chance = torch.Generator().manual_seed(stream_seed(seed, "mixtures", pair.name))
     rows = []
     for label in (pair.first, pair.second):
         # A class with a single clip trains and is never held out.
-        source = clips if _members(clips, label) else _clips(datamodule, held_out=False)
+        source = clips if _members(clips, label) else datamodule.train_set.originals
         members = _members(source, label)
         # As evenly as can be: every clip once before any comes again.
         rounds = -(-count // len(members))
@@ -300,7 +294,7 @@ def _add_metrics(report: Report, results: Sequence[PairResult]) -> None:
 
 
 def _add(report: Report, name: str, values: Sequence[float]) -> None:
-    mean = _mean(values)
+    mean = finite_mean(values)
     if math.isfinite(mean):
         report.metrics[f"eval/pairs/{name}"] = mean
 
@@ -318,7 +312,7 @@ def pair_table(results: Sequence[PairResult]) -> Table:
         row += [made.named, blend.named] if named else []
         row += [figures.likeness[part] for part in ("legs", "arms") for figures in (made, blend)]
         rows.append([each.pair.name, made.motions, *row])
-    means = [_mean([float(row[place]) for row in rows]) for place in range(2, len(columns) + 2)]
+    means = [finite_mean([float(row[place]) for row in rows]) for place in range(2, len(columns) + 2)]
     rows.append(["all", sum(each.generated.motions for each in results), *means])
     title = (
         "Two actions at once: share with both, the first, the second label among the recogniser's two highest"
@@ -327,8 +321,3 @@ def pair_table(results: Sequence[PairResult]) -> Table:
         "g generated, m real clips blended, s generated single actions"
     )
     return Table(title, ["pair", "motions", *columns], rows)
-
-
-def _mean(values: Sequence[float]) -> float:
-    finite = [value for value in values if math.isfinite(value)]
-    return sum(finite) / len(finite) if finite else math.nan

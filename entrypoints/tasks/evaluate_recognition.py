@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.errors import InputError
+from entrypoints.run_data import action_names, single_actions
 from entrypoints.tasks.evaluation_report import Report
-from entrypoints.tasks.generate import action_names
 from entrypoints.tasks.progress import progress
 from entrypoints.tasks.recognition_tables import published_rows, recognition_table
 
@@ -50,7 +50,7 @@ def load_recognizer(
             "Train a recogniser on the same data: python -m entrypoints.train experiment=actor_recognizer_gru"
         )
     module = load_module(run)
-    ours, theirs = _single_actions(names), _single_actions(action_names(run))
+    ours, theirs = single_actions(names), single_actions(action_names(run))
     # Imported recognisers have names by convention only.
     same = len(ours) == module.num_classes if "imported_from" in run.facts else ours == theirs
     if not same:
@@ -103,11 +103,6 @@ def prepare_recognizer(path: str, run: "LoadedRun", datamodule: Any, key: str = 
     return Recognizing(recognizer_run, module, seen)
 
 
-def _single_actions(names: list[str]) -> list[str]:
-    """Without the classes that stand for two actions at once; those come last."""
-    return [name for name in names if "+" not in name]
-
-
 def add_recognition(
     run: "LoadedRun",
     module: Any,
@@ -136,7 +131,7 @@ def add_recognition(
     from lightning_modules.actor.seed_store import SeedFiles, checksum
 
     recognizer = judge.module.to(device).eval()
-    names = _single_actions(list(datamodule.action_names))
+    names = single_actions(datamodule.action_names)
     splits = real_splits(datamodule)
     sizes = ProtocolOptions(options["num_seq_max"], options["batch_size"])
     settings = {
@@ -171,16 +166,11 @@ def real_splits(datamodule: Any) -> "list[RealSplit]":
 
     from lightning_modules.actor.protocol import RealSplit
 
-    if not datamodule.facts()["splits"]["held_out"]:
-        return [RealSplit(_single_clips(datamodule.train_set))]
-    test = copy.copy(_single_clips(datamodule.test_set))
+    if not datamodule.splits.held_out:
+        return [RealSplit(datamodule.train_set.originals)]
+    test = copy.copy(datamodule.test_set.originals)
     test.centred = False
-    return [RealSplit(_single_clips(datamodule.train_set), "train"), RealSplit(test, "test")]
-
-
-def _single_clips(dataset: Any) -> Any:
-    """Without the mixtures of runs that have pairs of actions as classes."""
-    return getattr(dataset, "originals", dataset)
+    return [RealSplit(datamodule.train_set.originals, "train"), RealSplit(test, "test")]
 
 
 def _add_metrics(report: Report, result: "ProtocolResult", splits: "list[RealSplit]") -> None:

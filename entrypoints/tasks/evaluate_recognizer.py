@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from entrypoints.tasks.evaluation_report import Report
-from entrypoints.tasks.tables import Table, Value
+from entrypoints.tasks.tables import Table, Value, finite_mean
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,6 +53,8 @@ def _count(module: Any, datamodule: Any) -> "tuple[Tensor, int]":
     """Counts `[true, recognised]` of the test split, and how often the label is among the two likeliest."""
     import torch
 
+    from lightning_modules.actor.metrics import confusion_matrix, top_k_hits
+
     device = next(module.parameters()).device
     counts = torch.zeros(module.num_classes, module.num_classes, dtype=torch.int64)
     top2 = 0
@@ -60,8 +62,8 @@ def _count(module: Any, datamodule: Any) -> "tuple[Tensor, int]":
         for batch in datamodule.test_dataloader():
             label = batch["action"]
             logits = module.recognize(batch["motion"].to(device), batch["mask"].to(device)).logits.cpu()
-            counts.index_put_((label, logits.argmax(dim=1)), torch.ones_like(label), accumulate=True)
-            top2 += int((logits.topk(2, dim=1).indices == label[:, None]).any(dim=1).sum())
+            counts += confusion_matrix(label, logits.argmax(dim=1), module.num_classes)
+            top2 += int(top_k_hits(logits, label, 2).sum())
     return counts, top2
 
 
@@ -88,8 +90,7 @@ def class_rows(counts: "Tensor", names: list[str]) -> list[list[Value]]:
     present = [row for row in rows if row[1]]
 
     def mean(column: int) -> float:
-        values = [float(row[column]) for row in present if math.isfinite(float(row[column]))]
-        return sum(values) / len(values) if values else math.nan
+        return finite_mean(float(row[column]) for row in present)
 
     rows.append(["all", int(counts.sum()), mean(2), mean(3), mean(4), "-"])
     return rows

@@ -21,7 +21,6 @@ class Report:
     metrics: dict[str, float] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
     figures: "dict[str, Callable[[], Figure]]" = field(default_factory=dict)
-
     files: dict[str, str] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:

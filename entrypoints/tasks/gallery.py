@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +11,7 @@ from components.files.atomic import write_json, write_text
 from entrypoints.config_check import Fault
 from entrypoints.tasks.gallery_page import Section, Show, gallery_page
 from entrypoints.tasks.gallery_tables import TESTS
-from entrypoints.tasks.options import choose_device, raise_faults, result_folder
+from entrypoints.tasks.options import choose_device, raise_faults, result_folder, time_stamp, wanted_actions
 from entrypoints.tasks.progress import progress
 
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Without actions=... a run of a data set with more classes shows only so many.
-_MOST_ACTIONS = 24
 _FORMATS = ("mp4", "gif", "strip")
 _DATA_KEYS = ("root", "batch_size", "num_workers", "cache_dir")
 
@@ -108,9 +105,8 @@ def perform(run: "LoadedRun", options: Options) -> Path:
         InputError: no model of motions, missing data, data of other actions, unknown actions, tests that this model
             cannot do, a bad body file, an unwritable folder.
     """
-    from entrypoints.run_data import check_actions, with_data
+    from entrypoints.run_data import action_names, check_actions, with_data
     from entrypoints.runs import build_datamodule, load_module
-    from entrypoints.tasks.generate import action_names
     from lightning_modules.actor.generation import parse_actions
 
     config = with_data(run, options.data)
@@ -120,9 +116,9 @@ def perform(run: "LoadedRun", options: Options) -> Path:
             "Give a run of experiment=actor or experiment=actor_mix"
         )
     names = action_names(run)
-    wanted = _wanted(options, names)
+    wanted = wanted_actions(options.actions, names)
     pairs = list(dict.fromkeys(parse_actions(wanted, names, run.config["model"]["net"]["conditioning"])))
-    target = Path(options.output).expanduser() if options.output else run.run_dir / "gallery" / _now()
+    target = Path(options.output).expanduser() if options.output else run.run_dir / "gallery" / time_stamp()
     with result_folder(target, options.force) as folder:
         device = choose_device(options.device)
         datamodule = build_datamodule(config)
@@ -218,15 +214,3 @@ def _batches(dataset: Any, most: int, seed: int, size: int = 64) -> Any:
     chosen = torch.randperm(len(dataset), generator=stream)[:most].sort().values
     for part in chosen.split(size):
         yield collate_motions([dataset[index] for index in part.tolist()])
-
-
-def _wanted(options: Options, names: list[str]) -> list[str]:
-    if options.actions is not None:
-        return [options.actions] if isinstance(options.actions, str) else list(options.actions)
-    if len(names) > _MOST_ACTIONS:
-        log.info("the run has %d actions; showing the first %d (choose with actions=[...])", len(names), _MOST_ACTIONS)
-    return names[:_MOST_ACTIONS]
-
-
-def _now() -> str:
-    return datetime.now().strftime("%Y-%m-%d_%H-%M-%S")

@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from components.files.atomic import write_json
 from entrypoints.config_check import Fault
-from entrypoints.tasks.options import choose_device, raise_faults, result_folder
+from entrypoints.run_data import action_names
+from entrypoints.tasks.options import choose_device, raise_faults, result_folder, time_stamp, wanted_actions
 from entrypoints.tasks.progress import progress
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Without actions=... a run of a data set with more classes shows only so many.
-_MOST_ACTIONS = 24
-_DEFAULT_FRAMES = 60
 _LONGEST_SEGMENT = 10_000
 _FORMATS = ("npz", "mp4", "gif", "stick", "strip", "html", "gltf", "bvh", "obj")
 _PICTURES = ("mp4", "gif", "stick", "strip")
@@ -148,7 +145,7 @@ def perform(run: "LoadedRun", options: Options) -> Path:
     from components.rendering.motion_gallery import GalleryItem, gallery_frames, write_gallery
     from components.rendering.viewer.builder import write_viewer
 
-    target = Path(options.output).expanduser() if options.output else run.run_dir / "generated" / _now()
+    target = Path(options.output).expanduser() if options.output else run.run_dir / "generated" / time_stamp()
     with result_folder(target, options.force) as folder:
         device = choose_device(options.device)
         body = load_body(options.body).to(device)
@@ -194,10 +191,10 @@ def generate(
 
     net_config, data = run.config["model"]["net"], run.config.get("data") or {}
     names = action_names(run)
-    actions = [action for action, _ in options.segments] or _wanted(options, names)
+    actions = [action for action, _ in options.segments] or wanted_actions(options.actions, names)
     parse_actions(actions, names, net_config["conditioning"])  # before anything is built
     net = load_module(run).net.to(device)
-    trained = net.sizes.num_frames or _DEFAULT_FRAMES
+    trained = net.sizes.usual_frames
     layout = net.pose_format
     pose_format = PoseFormat(
         layout.pose_rep, layout.translation, layout.glob, tuple(data.get("glob_rot") or PoseFormat().glob_rot)
@@ -224,22 +221,6 @@ def generate(
         options.interpolate, options.seed, options.alpha,
     )  # fmt: skip
     return sample_motions(net, request, names, pose_format, fps, betas)
-
-
-def action_names(run: "LoadedRun") -> list[str]:
-    """Names of the run's labels; `action_0`, ... where the checkpoint does not carry any."""
-    named = run.facts.get("action_names")
-    if named:
-        return list(named)
-    return [f"action_{label}" for label in range(run.config["model"]["net"]["num_classes"])]
-
-
-def _wanted(options: Options, names: list[str]) -> list[str]:
-    if options.actions is not None:
-        return [options.actions] if isinstance(options.actions, str) else list(options.actions)
-    if len(names) > _MOST_ACTIONS:
-        log.info("the run has %d actions; showing the first %d (choose with actions=[...])", len(names), _MOST_ACTIONS)
-    return names[:_MOST_ACTIONS]
 
 
 def _export(folder: Path, motions: "Sequence[SampledMotion]", body: "BodyModel", formats: "Sequence[str]") -> None:
@@ -311,7 +292,3 @@ def _write_table(path: Path, motions: "Sequence[SampledMotion]", run: "LoadedRun
             clip, frames = each.motion, len(each.motion.poses)
             place = [each.name, clip.action, clip.second_action, each.sample]
             writer.writerow([*place, frames, clip.fps, round(frames / clip.fps, 3), run.checkpoint_path])
-
-
-def _now() -> str:
-    return datetime.now().strftime("%Y-%m-%d_%H-%M-%S")

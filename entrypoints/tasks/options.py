@@ -1,7 +1,9 @@
 """Options of tasks: checked against their dataclass before anything heavy is imported, and where results go."""
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,11 @@ from components.spelling import did_you_mean
 from entrypoints.annotations import mismatch
 from entrypoints.config_check import ConfigError, Fault
 from entrypoints.signatures import read_signature
+
+log = logging.getLogger(__name__)
+
+# Without actions=... a run of a data set with more classes shows only so many.
+_MOST_ACTIONS = 24
 
 
 def check_types(target: str, options: Mapping[str, Any], where: str) -> None:
@@ -43,6 +50,15 @@ def raise_faults(faults: list[Fault], where: str) -> None:
         raise ConfigError("\n".join([f"ConfigError: {count} in {where}", *(f"  {fault}" for fault in faults)]))
 
 
+def wanted_actions(actions: Sequence[str] | str | None, names: Sequence[str]) -> list[str]:
+    """The actions that were asked for; without `actions=...` the first ones of the run."""
+    if actions is not None:
+        return [actions] if isinstance(actions, str) else list(actions)
+    if len(names) > _MOST_ACTIONS:
+        log.info("the run has %d actions; showing the first %d (choose with actions=[...])", len(names), _MOST_ACTIONS)
+    return list(names[:_MOST_ACTIONS])
+
+
 def choose_device(name: str) -> Any:
     """The torch device of `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
 
@@ -62,6 +78,11 @@ def choose_device(name: str) -> Any:
             f"device={name} cannot be used here ({found}); expected auto, cpu, cuda, cuda:1, mps"
         ) from error
     return device
+
+
+def time_stamp() -> str:
+    """Now, as the name of a folder."""
+    return datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,8 @@ class Table:
         """Four significant digits."""
         lines = [list(self.columns), ["---", *["---:"] * (len(self.columns) - 1)]]
         lines += [[shown(value) for value in row] for row in self.rows]
-        body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        # Names of actions are the user's: a bar in one of them is no border.
+        body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
         return f"### {self.title}\n\n{body}\n"
 
     def to_rich(self) -> "RichTable":
@@ -53,6 +54,12 @@ class Table:
         """Write `<name>.csv` and `<name>.md`."""
         write_text(folder / f"{name}.csv", self.to_csv())
         write_text(folder / f"{name}.md", self.to_markdown())
+
+
+def finite_mean(values: Iterable[float]) -> float:
+    """Mean of the numbers that exist; NaN where none does."""
+    finite = [value for value in values if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else math.nan
 
 
 def shown(value: Value) -> str:

@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 
 from components.errors import InputError
-from components.synthetic.actions import write_humanact12
 from entrypoints.config_check import check
 from entrypoints.evaluate import evaluate_run
 from tests.entrypoints.actor_run import NAMES, write_run
@@ -20,14 +19,6 @@ OPTIONS: dict[str, Any] = {
     "max_pairs": 2, "pair_samples": 2, "pair_recognizer": None,
     "data": {"root": None, "batch_size": None, "num_workers": None, "cache_dir": None},
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "humanact12"
-    folder.mkdir()
-    write_humanact12(folder, clips_per_action=3)
-    return folder
 
 
 def evaluate(run: Path, **options: Any) -> Any:

@@ -152,8 +152,8 @@ class ActorCVAE(nn.Module):
 class ActorCAE(ActorCVAE):
     """The autoencoder without sampling: z = mu, whatever noise is given.
 
-    Nothing pulls its latents to a known distribution (train with `AutoencoderLosses`): motions drawn from Gaussian noise
-    say how well that goes without.
+    Nothing pulls its latents to a known distribution (train with `AutoencoderLosses`): motions drawn from Gaussian
+    noise say how well that goes without.
     """
 
     samples = False

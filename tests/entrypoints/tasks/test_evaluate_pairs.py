@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 
 from components.errors import InputError
-from components.synthetic.actions import write_humanact12
 from entrypoints.evaluate import evaluate_run
 from entrypoints.runs import build_datamodule, load_module, load_run
 from entrypoints.tasks.evaluate_pairs import evaluate_pairs, plan_pairs
@@ -25,14 +24,6 @@ OPTIONS: dict[str, Any] = {
     "data": {"root": None, "batch_size": None, "num_workers": None, "cache_dir": None},
 }  # fmt: skip
 MIX = {"_target_": "datamodules.actor.mixing.MixingCollate", "_partial_": True}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "humanact12"
-    folder.mkdir()
-    write_humanact12(folder, clips_per_action=3)
-    return folder
 
 
 @pytest.fixture(scope="module")

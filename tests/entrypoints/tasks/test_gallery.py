@@ -10,7 +10,6 @@ from PIL import Image
 
 from components.errors import InputError
 from components.media import read_video
-from components.synthetic.actions import write_humanact12
 from entrypoints.predict import run_task
 from entrypoints.tasks.gallery import Options
 from tests.entrypoints.actor_run import NAMES, write_compositional, write_run
@@ -19,14 +18,6 @@ SMALL: dict[str, Any] = {
     "actions": ["walk", "drink"], "samples": 1, "durations": [3, 5], "steps": 2, "latents": 1, "style": "stick",
     "size": 32, "device": "cpu",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "humanact12"
-    folder.mkdir()
-    write_humanact12(folder, clips_per_action=3)
-    return folder
 
 
 def gallery(run: Path, **options: Any) -> Path:
