@@ -14,7 +14,13 @@ from components.errors import InputError
 from datamodules.actor.collate import collate_motions
 from lightning_modules.actor.generation import decode
 from lightning_modules.actor.networks.cvae import ActorCVAE
-from lightning_modules.actor.protocol import LabelledFeatures, evaluate_features, recognize_motions, stream_seed
+from lightning_modules.actor.protocol import (
+    LabelledFeatures,
+    evaluate_features,
+    join_features,
+    recognize_motions,
+    stream_seed,
+)
 
 log = logging.getLogger(__name__)
 
@@ -148,9 +154,9 @@ class RecognitionMetrics(Callback):
         for part in torch.arange(count).split(self.batch_size):
             labels, lengths = self._real.labels[part], self._lengths[part]
             made = decode(net, z[part], lengths, labels, labels)
-            found.append((*recognize_motions(recognizer, made.motion, made.mask, pose_format), labels))
-        generated = LabelledFeatures(*map(torch.cat, zip(*found, strict=True)), clips=torch.arange(count))
-        sets = {"gen": generated, "gt": self._real}
+            answer = recognize_motions(recognizer, made.motion, made.mask, pose_format)
+            found.append(LabelledFeatures(answer.features, answer.logits, labels, part))
+        sets = {"gen": join_features(found), "gt": self._real}
         values = evaluate_features(sets, datamodule.num_classes, stream_seed(self.seed, "metrics"), warn=False)
         return {name: values[f"{name.removeprefix('recognition_')}_gen"] for name in FIGURES}
 
@@ -176,8 +182,10 @@ class RecognitionMetrics(Callback):
         for first in range(0, len(rows), self.batch_size):
             batch = collate_motions([clips[row] for row in rows[first : first + self.batch_size]])
             motion, mask = batch["motion"].to(device), batch["mask"].to(device)
-            found.append((*recognize_motions(recognizer, motion, mask, pose_format), batch["action"]))
+            answer = recognize_motions(recognizer, motion, mask, pose_format)
+            # Places rather than clips, some of which come several times: each generated motion has the label of one.
+            places = torch.arange(first, first + len(motion))
+            found.append(LabelledFeatures(answer.features, answer.logits, batch["action"], places))
             lengths.append(batch["lengths"])
         self._lengths: Tensor = torch.cat(lengths)
-        # Places rather than clips, some of which come several times: each generated motion has the label of one place.
-        return LabelledFeatures(*map(torch.cat, zip(*found, strict=True)), clips=torch.arange(len(rows)))
+        return join_features(found)

@@ -59,7 +59,7 @@ class MuonAdam(Optimizer):
         if matrices:
             parts.append(torch.optim.Muon(matrices, **settings, adjust_lr_fn="match_rms_adamw"))
         if others:
-            parts.append(Adam(others, lr=lr, betas=tuple(betas)))
+            parts.append(Adam(others, lr=lr, betas=(betas[0], betas[1])))
         super().__init__([group for part in parts for group in part.param_groups], {"lr": lr})
         self._parts = parts
         self._share()

@@ -40,8 +40,8 @@ def encode_clips(net: ActorCVAE, batches: Iterable[MotionBatch]) -> EncodedClips
     device = next(net.parameters()).device
     means, logvars, labels = [], [], []
     for batch in batches:
-        own = (batch[key].to(device) for key in ("motion", "mask", "action", "second_action"))  # type: ignore[literal-required]
-        mu, logvar = net.encode(*own, alpha=batch["mix_alpha"].to(device))
+        keys = ("motion", "mask", "action", "second_action", "mix_alpha")
+        mu, logvar = net.encode(*(batch[key].to(device) for key in keys))  # type: ignore[literal-required]
         means.append(mu.float().cpu())
         logvars.append(logvar.float().cpu())
         labels.append(batch["action"].cpu())

@@ -292,7 +292,7 @@ class _SeedJob:
             found["gt"].append(self._recognize(batch["motion"], batch["mask"], labels, clips))
         for clips, batch in self._batches(split, "gt2"):
             found["gt2"].append(self._recognize(batch["motion"], batch["mask"], batch["action"], clips))
-        return {which: _joined(parts) for which, parts in found.items()}
+        return {which: join_features(parts) for which, parts in found.items()}
 
     def _batches(self, split: RealSplit, which: str) -> Iterator[tuple[Tensor, MotionBatch]]:
         """One pass over the motions of a split, in an order and with frames of its own: numbers of clips, batches."""
@@ -310,7 +310,8 @@ class _SeedJob:
         return LabelledFeatures(answer.features, answer.logits, labels, clips)
 
 
-def _joined(parts: Sequence[LabelledFeatures]) -> LabelledFeatures:
+def join_features(parts: Sequence[LabelledFeatures]) -> LabelledFeatures:
+    """What is said about several batches as one."""
     features, logits, labels = (torch.cat([part[place] for part in parts]) for place in range(3))  # type: ignore[misc]
     numbers = [part.clips for part in parts if part.clips is not None]
     return LabelledFeatures(features, logits, labels, torch.cat(numbers) if numbers else None)
