@@ -30,7 +30,6 @@ def kernel_distance(
     other: Tensor,
     num_subsets: int = 100,
     generator: torch.Generator | None = None,
-    related: Tensor | None = None,
 ) -> KernelDistance:
     """Unbiased estimate from all samples, and its interval from random halves of both sets.
 
@@ -42,15 +41,10 @@ def kernel_distance(
         other: `[M, D]`.
         num_subsets: how many random halves; 0 = no interval.
         generator: of the halves, on the CPU; None = seed 0.
-        related: bool `[N, M]`, pairs of samples that are not independent (two cuts of one recording). They are left
-            out of the term between the sets, as a sample's pair with itself is left out within a set (Gretton et al.
-            2012, equation 4); otherwise two draws from one collection come out well below 0. None = no such pair.
 
     Raises:
-        ValueError: an empty set, or all pairs are related.
+        ValueError: an empty set.
     """
-    if related is not None and bool(related.all()):
-        raise ValueError("all samples of the two sets are related; nothing is left to compare")
     if len(features) == 0 or len(other) == 0:
         raise ValueError(f"{len(features)} and {len(other)} samples: the kernel distance needs some of both")
     if min(len(features), len(other)) == 1:
@@ -59,14 +53,13 @@ def kernel_distance(
             stacklevel=2,
         )
     kernels = polynomial_kernel(features, features), polynomial_kernel(other, other), polynomial_kernel(features, other)
-    apart = torch.ones_like(kernels[2]) if related is None else (~related).to(kernels[2])
     everything = [torch.ones(1, len(each), dtype=torch.float64, device=features.device) for each in (features, other)]
-    value = _discrepancies(*kernels, apart, *everything)[0]
+    value = _discrepancies(*kernels, *everything)[0]
     if num_subsets == 0 or min(len(features), len(other)) < 4:
         return KernelDistance(value, value.new_tensor(torch.nan))
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     halves = [_random_halves(len(each), num_subsets, generator).to(features.device) for each in (features, other)]
-    return KernelDistance(value, 1.96 * _discrepancies(*kernels, apart, *halves).std(correction=0))
+    return KernelDistance(value, 1.96 * _discrepancies(*kernels, *halves).std(correction=0))
 
 
 def _random_halves(count: int, num_subsets: int, generator: torch.Generator) -> Tensor:
@@ -75,11 +68,9 @@ def _random_halves(count: int, num_subsets: int, generator: torch.Generator) -> 
     return (order < count // 2).double()
 
 
-def _discrepancies(
-    first: Tensor, second: Tensor, cross: Tensor, apart: Tensor, rows: Tensor, columns: Tensor
-) -> Tensor:
+def _discrepancies(first: Tensor, second: Tensor, cross: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Squared discrepancy of each pair of subsets, given by indicators `[S, N]` and `[S, M]`: `[S]`."""
-    mixed = ((rows @ (cross * apart)) * columns).sum(1) / ((rows @ apart) * columns).sum(1)
+    mixed = ((rows @ cross) * columns).sum(1) / (rows.sum(1) * columns.sum(1))
     return _within(first, rows) + _within(second, columns) - 2 * mixed
 
 
@@ -89,6 +80,50 @@ def _within(kernel: Tensor, subsets: Tensor) -> Tensor:
     total = ((subsets @ kernel) * subsets).sum(1)
     own = subsets @ kernel.diagonal()
     return torch.where(count > 1, (total - own) / (count * (count - 1)).clamp(min=1), own / count)
+
+
+def stratified_kernel_distance(
+    features: Tensor, other: Tensor, labels: Tensor, other_labels: Tensor, related: Tensor | None = None
+) -> Tensor:
+    """Kernel distance of two sets whose classes were chosen, not drawn: generated motions have the labels of real ones.
+
+    `kernel_distance` takes samples for independent draws. Where both sets hold the same labels it comes out below 0: of
+    pairs within a set too few are of one class, n (n - 1) where n^2 would be their share. Here each pair of classes
+    weighs by its share, whatever number of its pairs is compared. Without classes in common with a pair to compare in
+    every term the result is NaN; a class with a single sample counts only against others.
+
+    Args:
+        features: `[N, D]`.
+        other: `[M, D]`.
+        labels, other_labels: `[N]` and `[M]` int64.
+        related: bool `[N, M]`, pairs that are not independent (two cuts of one recording), left out as a sample's pair
+            with itself is within a set (Gretton et al. 2012, equation 4); None = no such pair.
+
+    Returns:
+        Float64 scalar.
+    """
+    count = 1 + int(torch.cat([labels, other_labels]).max())
+    members = [torch.nn.functional.one_hot(each, count).double() for each in (labels, other_labels)]
+    sets = ((features, features), (other, other), (features, other))
+    sides = ((0, 0), (1, 1), (0, 1))
+    compared = [
+        1 - torch.eye(len(features), dtype=torch.float64, device=features.device),
+        1 - torch.eye(len(other), dtype=torch.float64, device=other.device),
+        torch.ones(len(features), len(other), dtype=torch.float64, device=features.device),
+    ]
+    if related is not None:
+        compared[2] = (~related).to(compared[2])
+    sums, pairs = [], []
+    for (one, two), (first, second), chosen in zip(sets, sides, compared, strict=True):
+        sums.append(members[first].T @ (polynomial_kernel(one, two) * chosen) @ members[second])
+        pairs.append(members[first].T @ chosen @ members[second])
+    shares = [each.sum(0) / each.sum() for each in members]
+    usable = ((pairs[0] > 0) & (pairs[1] > 0) & (pairs[2] > 0)).double()
+    terms = []
+    for (first, second), total, number in zip(sides, sums, pairs, strict=True):
+        weights = usable * shares[first][:, None] * shares[second]
+        terms.append((weights * total / number.clamp(min=1)).sum() / weights.sum())
+    return terms[0] + terms[1] - 2 * terms[2]
 
 
 class KernelInceptionDistance(Metric):

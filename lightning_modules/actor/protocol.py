@@ -7,7 +7,6 @@ from the seed.
 """
 
 import hashlib
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from components.body.pose_format import PoseFormat
 from components.metrics.frechet import frechet_distance
-from components.metrics.kernel_distance import kernel_distance
+from components.metrics.kernel_distance import stratified_kernel_distance
 from datamodules.actor.batch import MotionBatch, MotionItem
 from lightning_modules.actor.generation import decode
 from lightning_modules.actor.metrics import (
@@ -174,7 +173,7 @@ def evaluate_features(
         values: dict[str, Tensor | float] = {
             "accuracy": accuracy(_confusion(logits, labels)),
             "fid": frechet_distance(features, real.features),
-            "kid": _kid(features, real.features, related),
+            "kid": stratified_kernel_distance(features, real.features, labels, real.labels, related),
             "diversity": mean_pair_distance(features, pairs),
             "multimodality": mean_pair_distance(features, class_pairs),
         }
@@ -315,12 +314,6 @@ def join_features(parts: Sequence[LabelledFeatures]) -> LabelledFeatures:
     features, logits, labels = (torch.cat([part[place] for part in parts]) for place in range(3))  # type: ignore[misc]
     numbers = [part.clips for part in parts if part.clips is not None]
     return LabelledFeatures(features, logits, labels, torch.cat(numbers) if numbers else None)
-
-
-def _kid(features: Tensor, real: Tensor, related: Tensor | None) -> float:
-    if related is not None and bool(related.all()):  # the same single clip
-        return math.nan
-    return float(kernel_distance(features, real, num_subsets=0, related=related).value)
 
 
 def _confusion(logits: Tensor, labels: Tensor) -> Tensor:

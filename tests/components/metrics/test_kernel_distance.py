@@ -5,7 +5,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.metrics.kernel_distance import KernelInceptionDistance, kernel_distance, polynomial_kernel
+from components.metrics.kernel_distance import (
+    KernelInceptionDistance,
+    kernel_distance,
+    polynomial_kernel,
+    stratified_kernel_distance,
+)
 
 
 def by_loops(one: torch.Tensor, two: torch.Tensor) -> float:
@@ -55,16 +60,34 @@ def test_unbiased_on_equal_distributions_and_an_interval_that_covers() -> None:
 
 
 def test_related_samples_are_not_compared_between_the_sets() -> None:
-    one = torch.randn(30, 5)
+    one, same = torch.randn(30, 5), torch.zeros(30, dtype=torch.int64)
     related = torch.eye(30, dtype=torch.bool)
     assert float(kernel_distance(one, one).value) < -0.1
-    assert float(kernel_distance(one, one, related=related).value) == pytest.approx(0, abs=1e-9)
+    assert float(stratified_kernel_distance(one, one, same, same, related)) == pytest.approx(0, abs=1e-9)
     again = one + 0.01 * torch.randn(30, 5)
-    assert abs(float(kernel_distance(one, again, related=related).value)) < 0.02
-    nothing = torch.zeros(30, 30, dtype=torch.bool)
-    assert kernel_distance(one, again, related=nothing) == kernel_distance(one, again)
-    with pytest.raises(ValueError, match="nothing is left"):
-        kernel_distance(one, one, related=~nothing)
+    assert abs(float(stratified_kernel_distance(one, again, same, same, related))) < 0.02
+    # One class, nothing related: the plain estimate.
+    plain = kernel_distance(one[:12], again).value
+    torch.testing.assert_close(stratified_kernel_distance(one[:12], again, same[:12], same), plain)
+    assert torch.isnan(stratified_kernel_distance(one, one, same, same, ~torch.zeros(30, 30, dtype=torch.bool)))
+
+
+def test_sets_with_the_same_labels_are_not_closer_than_equal_ones() -> None:
+    """Classes moved by different ways that cancel: the plain estimate is well below 0, as if better than equal."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(6).repeat(8)
+    centres = 3 * torch.randn(6, 5, generator=generator)
+    moves = torch.randn(6, 5, generator=generator)
+    plain, stratified, moved = [], [], []
+    for _ in range(40):
+        one, two = (centres[labels] + 0.3 * torch.randn(48, 5, generator=generator) for _ in range(2))
+        plain.append(float(kernel_distance(one, two).value))
+        stratified.append(float(stratified_kernel_distance(one, two, labels, labels)))
+        moved.append(float(stratified_kernel_distance(one, two + 0.3 * moves[labels], labels, labels)))
+    mean, spread = sum(stratified) / 40, torch.tensor(stratified).std().item()
+    assert abs(mean) < 3 * spread / math.sqrt(40)
+    assert sum(plain) / 40 < -10 * abs(mean)
+    assert sum(moved) / 40 > 5 * spread / math.sqrt(40)
 
 
 def test_tiny_sets_are_finite_and_say_so() -> None:

@@ -222,4 +222,4 @@ def test_generated_motions_of_the_real_labels_have_no_kernel_distance() -> None:
             found[known].append(evaluate_features(own, classes, warn=False)["kid_gen"])
     means = {known: np.mean(values) / (np.std(values) / 10) for known, values in found.items()}
     assert abs(means[True]) < 4
-    assert means[False] < -10  # what leaving no pair out would say
+    assert abs(means[False]) < 4  # these are independent of the real ones but for the label
