@@ -170,7 +170,8 @@ class ActorDataModule(LightningDataModule):
                 raise
             raise InputError(
                 f"data.num_classes={self.num_classes} counts {self.compositional.num_pairs} pairs "
-                f"(data.mix.num_pairs), which leaves {self.num_single} actions.\nThe data say: {error}"
+                f"(data.mix.num_pairs), which leaves {self.num_single} actions.\n{str(error).splitlines()[0]}\n"
+                f"Set data.num_classes=<actions of the data + {self.compositional.num_pairs}>"
             ) from error
         if self.pose_format.pose_rep == "xyz" and clips.num_joints != self.pose_format.num_joints:
             raise InputError(

@@ -195,6 +195,10 @@ def test_faults_name_the_key(folder, mix, message):
 def test_number_of_classes(folder):
     with pytest.raises(InputError, match=r"data.num_classes=4 counts 2 pairs .*leaves 2 actions"):
         module(folder, num_classes=4)
+    with pytest.raises(InputError) as caught:
+        module(folder, num_classes=8)
+    assert "names 4 actions" in str(caught.value)
+    assert str(caught.value).endswith("Set data.num_classes=<actions of the data + 2>")
     with pytest.raises(InputError, match="set it to their sum"):
         module(folder, num_classes=3)
 
