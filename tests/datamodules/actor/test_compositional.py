@@ -13,7 +13,7 @@ from datamodules.actor import ActorDataModule
 from datamodules.actor.compositional import HUMANACT12_PAIRS, CompositionalClasses, leg_arm_pairs, pair_names
 from datamodules.actor.masks import ARM_MASK, LEG_MASK
 from datamodules.samplers import Draw
-from entrypoints.config_check import check
+from entrypoints.config_check import check, compose_unchecked
 from tests.datamodules.actor.humanact12_folder import samples, write_folder
 
 NAMES = ("walk", "run", "drink", "flap")
@@ -205,7 +205,8 @@ def test_number_of_classes(folder):
 
 def test_mix_from_the_command_line():
     def composed(*overrides: str) -> Any:
-        return check("train", list(overrides))
+        # Signatures are checked with the experiments; composing alone is several times as fast.
+        return compose_unchecked("train", list(overrides))
 
     collate = composed("experiment=actor_mix").data.mix
     assert collate.enabled
@@ -229,4 +230,5 @@ def test_mix_from_the_command_line():
     published = composed("experiment=actor_mix_humanact12", "data.root=x").data.mix
     assert (published.blend, published.align_heading) == ("linear6d", False)
     with pytest.raises(InputError, match="did you mean 'collate'"):
-        composed("experiment=actor_mix", "mix=colate")
+        check("train", ["experiment=actor_mix", "mix=colate"])
+    check("train", ["experiment=actor_mix", "mix=none"])
