@@ -11,7 +11,7 @@ from components.files.atomic import write_json, write_text
 from entrypoints.config_check import Fault
 from entrypoints.tasks.gallery_page import Section, Show, gallery_page
 from entrypoints.tasks.gallery_tables import TESTS
-from entrypoints.tasks.options import choose_device, raise_faults, result_folder, time_stamp, wanted_actions
+from entrypoints.tasks.options import choose_device, raise_faults, result_folder, stamped_folder, wanted_actions
 from entrypoints.tasks.progress import progress
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def perform(run: "LoadedRun", options: Options) -> Path:
     names = action_names(run)
     wanted = wanted_actions(options.actions, names)
     pairs = list(dict.fromkeys(parse_actions(wanted, names, run.config["model"]["net"]["conditioning"])))
-    target = Path(options.output).expanduser() if options.output else run.run_dir / "gallery" / time_stamp()
+    target = Path(options.output).expanduser() if options.output else stamped_folder(run.run_dir / "gallery")
     with result_folder(target, options.force) as folder:
         device = choose_device(options.device)
         datamodule = build_datamodule(config)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from components.files.atomic import write_json
 from entrypoints.config_check import Fault
 from entrypoints.run_data import action_names
-from entrypoints.tasks.options import choose_device, raise_faults, result_folder, time_stamp, wanted_actions
+from entrypoints.tasks.options import choose_device, raise_faults, result_folder, stamped_folder, wanted_actions
 from entrypoints.tasks.progress import progress
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def perform(run: "LoadedRun", options: Options) -> Path:
     from components.rendering.motion_gallery import GalleryItem, gallery_frames, write_gallery
     from components.rendering.viewer.builder import write_viewer
 
-    target = Path(options.output).expanduser() if options.output else run.run_dir / "generated" / time_stamp()
+    target = Path(options.output).expanduser() if options.output else stamped_folder(run.run_dir / "generated")
     with result_folder(target, options.force) as folder:
         device = choose_device(options.device)
         body = load_body(options.body).to(device)

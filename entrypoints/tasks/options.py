@@ -80,9 +80,11 @@ def choose_device(name: str) -> Any:
     return device
 
 
-def time_stamp() -> str:
-    """Now, as the name of a folder."""
-    return datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+def stamped_folder(parent: Path) -> Path:
+    """A folder that is not there yet, named after the time; the second one within a second gets a number."""
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    names = (stamp, *(f"{stamp}_{number}" for number in range(2, 1000)))
+    return next(parent / name for name in names if not (parent / name).exists())
 
 
 @contextmanager
