@@ -125,7 +125,7 @@ def test_the_packaged_config_takes_best_as_the_checkpoint_callback(tmp_path: Pat
     """`ckpt_path="best"` and the returned score come from the first checkpoint callback of the list."""
     config = OmegaConf.create(
         {
-            "callbacks": OmegaConf.load(files("conf") / "callbacks" / "default.yaml"),
+            "callbacks": OmegaConf.load(files("conf") / "standard" / "callbacks.yaml"),
             "monitor": {"name": "val/loss", "mode": "min"},
             "paths": {"run_dir": str(tmp_path)},
             "seed": 3,
