@@ -3,15 +3,18 @@
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from components.errors import InputError
 from components.files.atomic import write_json
 from components.files.json_files import read_json_object
+
+if TYPE_CHECKING:
+    from datamodules.actor.clips import MotionClips
 
 log = logging.getLogger(__name__)
 REPORT = "report.json"
@@ -54,21 +57,80 @@ def humanact12(
             f"dataset.root={root} has no '{_HUMANACT12}' (a dict of the lists poses, joints3D and y).\n"
             "ACTOR's download script fetches it; `prepare dataset=synthetic_humanact12` makes a stand-in"
         )
-    import numpy as np
-
     from datamodules.actor.humanact12 import action_names, open_humanact12
 
     classes = _count_actions(folder) if num_classes is None else num_classes
-    names = action_names(folder, classes)
+    reader = partial(open_humanact12, folder, classes, "skip", cache_dir)
+    changed = "" if classes == 12 else f" data.num_classes={classes}"
+    training = f"experiment=actor_mix_humanact12 data.root={root}{changed}"
+    return _convert(reader, folder / _HUMANACT12, action_names(folder, classes), training, on_error, force)
+
+
+def ntu13(
+    root: str, on_error: Literal["skip", "raise"] = "skip", cache_dir: str | None = None, force: bool = False
+) -> Preparation:
+    """Check the files of NTU13 as ACTOR distributed them, and convert them.
+
+    Raises:
+        InputError: the list is missing or empty; no file is usable; a file is broken and `on_error=raise`.
+    """
+    from datamodules.actor.ntu13 import LIST, NTU13_ACTIONS, open_ntu13
+
+    reader = partial(open_ntu13, root, len(NTU13_ACTIONS), "skip", cache_dir)
+    training = f"experiment=actor_ntu13 data.root={root}"
+    return _convert(reader, Path(root).expanduser() / LIST, tuple(NTU13_ACTIONS.values()), training, on_error, force)
+
+
+def uestc(
+    root: str,
+    view: Literal["all", "frontview"] = "all",
+    num_classes: int = 40,
+    on_error: Literal["skip", "raise"] = "skip",
+    cache_dir: str | None = None,
+    force: bool = False,
+) -> Preparation:
+    """Check the files of UESTC as ACTOR distributed them, compute translations, turn all views and convert them.
+
+    Raises:
+        InputError: files are missing, hostile or do not fit together; a video is broken and `on_error=raise`.
+    """
+    from datamodules.actor.uestc import CACHE, open_uestc
+
+    reader = partial(open_uestc, root, num_classes, "skip", cache_dir, view)
+    chosen = "" if view == "all" else f" data.dataset.view={view}"
+    changed = "" if num_classes == 40 else f" data.num_classes={num_classes}"
+    training = f"experiment=actor_uestc data.root={root}{chosen}{changed}"
+    return _convert(reader, Path(root).expanduser() / CACHE, (), training, on_error, force)
+
+
+def _convert(
+    reader: "Callable[[], MotionClips]",
+    source: Path,
+    names: Sequence[str],
+    training: str,
+    on_error: Literal["skip", "raise"],
+    force: bool,
+) -> Preparation:
+    """Convert what a reader opens, and report what there is by class and what cannot be used.
+
+    Without `names` the reader knows them; `training` are the arguments of a training on these data.
+    """
+    import numpy as np
+
     started = time.time()
-    clips = open_humanact12(folder, classes, "skip", cache_dir)
+    clips = reader()
     if force and (clips.folder / "index.json").stat().st_mtime < started:
         shutil.rmtree(clips.folder)
-        clips = open_humanact12(folder, classes, "skip", cache_dir)
+        clips = reader()
     fresh = (clips.folder / "index.json").stat().st_mtime >= started - 1.0
-    problems = [f"sample {entry['sample']}: {entry['reason']}" for entry in clips.skipped]
-    counts = np.bincount(clips.labels, minlength=classes).tolist()
-    lines = [f"{len(clips)} clips, {int(clips.lengths.sum())} frames, {classes} classes"]
+    broken = [entry for entry in clips.skipped if not entry.get("expected")]
+    problems = [f"sample {entry['sample']}: {entry['reason']}" for entry in broken]
+    names = names or clips.action_names
+    counts = np.bincount(clips.labels, minlength=len(names)).tolist()
+    lines = [f"{len(clips)} clips, {int(clips.lengths.sum())} frames, {len(names)} classes"]
+    left_out = len(clips.skipped) - len(broken)
+    if left_out:
+        lines.append(f"{left_out} left out as published: they have no tracked person")
     for label, name in enumerate(names):
         own = clips.lengths[clips.labels == label]
         frames = f"{own.min()} to {own.max()} frames" if len(own) else "missing"
@@ -76,16 +138,11 @@ def humanact12(
         if counts[label] < 2:
             problems.append(f"class {label} ({name}): clips: {counts[label]}; mixing and P x K batches want at least 2")
     report = clips.folder / REPORT
-    write_json(
-        report, {"source": str(folder / _HUMANACT12), "clips_per_class": dict(zip(names, counts)), "problems": problems}
-    )
+    write_json(report, {"source": str(source), "clips_per_class": dict(zip(names, counts)), "problems": problems})
     if problems and on_error == "raise":
-        raise InputError(
-            f"{folder / _HUMANACT12}: {len(problems)} problems, all in {report}\n" + "\n".join(problems[:3])
-        )
-    changed = "" if classes == 12 else f" data.num_classes={classes}"
-    skip = " data.on_error=skip" if clips.skipped else ""
-    next_step = f"python -m entrypoints.train experiment=actor_mix_humanact12 data.root={root}{changed}{skip}"
+        raise InputError(f"{source}: {len(problems)} problems, all in {report}\n" + "\n".join(problems[:3]))
+    skipping = " data.on_error=skip" if broken else ""
+    next_step = f"python -m entrypoints.train {training}{skipping}"
     return Preparation(clips.folder, fresh, lines, next_step, problems, report)
 
 

@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 from components.errors import InputError, MissingPackageError
 from datamodules.actor.humanact12 import PICKLE
 from entrypoints import prepare
-from entrypoints.preparations import body, humanact12, synthetic_humanact12
+from entrypoints.preparations import body, humanact12, ntu13, synthetic_humanact12, uestc
+from tests.datamodules.actor.vibe_files import motion, write_ntu13, write_uestc
 from tests.process.command_line import run
 
 
@@ -139,3 +140,36 @@ def test_keys_of_the_data_set_may_stand_alone() -> None:
     assert prepare.full_keys(["dataset=body", "source=x"]) == ["dataset=body", "source=x"]  # it has no such key
     assert prepare.full_keys(["dataset=nothing", "source=x"]) == ["dataset=nothing", "source=x"]
     assert prepare.full_keys(["--help"]) == ["--help"]
+
+
+def test_ntu13_is_converted_and_reported(tmp_path: Path) -> None:
+    root = write_ntu13(
+        tmp_path / "ntu13",
+        {
+            "a/S001C001P001R001A006.pkl": {1: motion(0, 20)},
+            "a/S001C001P002R001A006.pkl": {1: motion(1, 30)},
+            "a/S001C001P002R001A007.pkl": {2: motion(2, 30)},
+        },
+    )
+    (root / "a" / "S001C001P002R001A006.pkl").unlink()
+    done = ntu13(str(root))
+    assert done.fresh
+    assert done.lines[:2] == ["1 clips, 20 frames, 13 classes", "1 left out as published: they have no tracked person"]
+    assert any("P002R001A006" in line for line in done.problems)
+    assert done.next_step.endswith(f"experiment=actor_ntu13 data.root={root} data.on_error=skip")
+    os.utime(done.place / "index.json", (0, 0))
+    assert not ntu13(str(root)).fresh
+    assert ntu13(str(root), force=True).fresh
+    with pytest.raises(InputError, match="problems, all in"):
+        ntu13(str(root), on_error="raise")
+
+
+def test_uestc_is_converted_and_reported(tmp_path: Path) -> None:
+    root = write_uestc(tmp_path / "uestc")
+    done = uestc(str(root), num_classes=2)
+    assert "2 classes" in done.lines[0]
+    assert "punching and kicking" in done.lines[1]
+    assert done.next_step == f"python -m entrypoints.train experiment=actor_uestc data.root={root} data.num_classes=2"
+    assert "data.dataset.view=frontview" in uestc(str(root), "frontview", 2).next_step
+    with pytest.raises(InputError, match=r"names 2 actions, but data\.num_classes=40"):
+        uestc(str(root))
