@@ -14,6 +14,7 @@ from hydra._internal.utils import get_args_parser
 
 from components.errors import FailedJob, InputError
 from components.files.atomic import check_writable
+from components.heap import keep_freed_memory
 from entrypoints.config_check import ConfigError, Fault, available, check, compose_unchecked
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def add_overrides(texts: list[str]) -> None:
 
 
 def _run_hydra(config_name: str, job: Job) -> None:
+    keep_freed_memory()
+
     def task(config: "DictConfig") -> float | None:
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode

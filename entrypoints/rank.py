@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from components.errors import InputError
+from components.heap import keep_freed_memory
 from entrypoints import train
 from entrypoints.launch import LAUNCHER_PID, is_first_rank
 from entrypoints.run_logging import log_to_run_folder
@@ -28,6 +29,7 @@ def _die_with_parent() -> None:
 def main() -> None:
     """One rank: `python -m entrypoints.rank <run folder>`, started by `run_ranks` alone."""
     _die_with_parent()
+    keep_freed_memory()
     run_dir = Path(sys.argv[1])
     log_to_run_folder(run_dir, first_rank=is_first_rank())
     config = json.loads((run_dir / ".hydra" / "resolved.json").read_text())

@@ -24,7 +24,7 @@ World = Literal["y_up", "camera"]
 
 # The data look through a camera with y down and z away; half a turn about x makes y point up.
 CAMERA_TO_WORLD = (1.0, -1.0, -1.0)
-# Motions decoded at a time on a CPU; a GPU takes sixteen times as many.
+# Motions decoded at a time on a CPU; a GPU takes 64 times as many.
 ROWS_AT_ONCE = 16
 
 
