@@ -24,8 +24,8 @@ World = Literal["y_up", "camera"]
 
 # The data look through a camera with y down and z away; half a turn about x makes y point up.
 CAMERA_TO_WORLD = (1.0, -1.0, -1.0)
-# Motions decoded at a time on a CPU; a GPU takes 64 times as many.
-ROWS_AT_ONCE = 16
+# Motions decoded at a time on a CPU; a GPU takes 16 times as many.
+ROWS_AT_ONCE = 64
 
 
 class ActionPair(NamedTuple):
@@ -248,7 +248,7 @@ def decode(
     mask = frame_mask(lengths, longest)
     training = net.training
     net.eval()
-    rows = ROWS_AT_ONCE if device.type == "cpu" else 64 * ROWS_AT_ONCE
+    rows = ROWS_AT_ONCE if device.type == "cpu" else 16 * ROWS_AT_ONCE
     conditions = [z, mask, action, second_action]
     if alpha is not None:
         conditions.append(alpha.to(z))
