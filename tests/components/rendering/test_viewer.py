@@ -190,7 +190,7 @@ class Page:
         with Image.open(io.BytesIO(self.driver.find_element("id", "view").screenshot_as_png)) as image:
             return np.asarray(image.convert("RGB")).astype(int)
 
-    def wait(self, condition: Any, seconds: float = 20.0) -> None:
+    def wait(self, condition: Any, seconds: float = 90.0) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "the page did not get there in time"
