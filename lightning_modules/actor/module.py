@@ -14,6 +14,7 @@ from components.errors import InputError
 from datamodules.actor.batch import MotionBatch
 from lightning_modules.actor.losses import ActorLosses
 from lightning_modules.actor.networks.cvae import ActorCVAE, CVAEOutput
+from lightning_modules.actor.optimization import configured
 from lightning_modules.actor.rotation2xyz import Rotation2XYZ
 
 
@@ -128,10 +129,4 @@ class ActorModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer over the network, with the scheduler where there is one."""
-        optimizer = self.optimizer(self.net.parameters())
-        if self.scheduler is None:
-            return optimizer
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": self.scheduler_interval},
-        }
+        return configured(self.net.parameters(), self.optimizer, self.scheduler, self.scheduler_interval)

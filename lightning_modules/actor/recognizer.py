@@ -15,6 +15,7 @@ from components.errors import InputError
 from datamodules.actor.batch import MotionBatch, frame_mask
 from lightning_modules.actor.metrics import ConfusionAccuracy
 from lightning_modules.actor.networks.recognition import Recognition
+from lightning_modules.actor.optimization import configured
 from lightning_modules.actor.rotation2xyz import JOINT_ROWS, Rotation2XYZ
 
 
@@ -163,10 +164,4 @@ class RecognizerModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer over the network, with the scheduler where there is one."""
-        optimizer = self.optimizer(self.net.parameters())
-        if self.scheduler is None:
-            return optimizer
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": self.scheduler_interval},
-        }
+        return configured(self.net.parameters(), self.optimizer, self.scheduler, self.scheduler_interval)
