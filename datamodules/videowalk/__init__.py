@@ -1,0 +1,1 @@
+"""Data of the contrastive random walk: clips of videos to train on, and annotated videos to evaluate on."""
