@@ -1,4 +1,4 @@
-"""One way to make a loader, and the epoch that a loader must start with."""
+"""One way to make a loader, and where in the training a loader must start."""
 
 from collections.abc import Callable
 from typing import Any
@@ -44,3 +44,16 @@ def epoch_to_load(trainer: Trainer | None) -> int:
     from it, before it tells the sampler the epoch of a resumed run (pytorch-lightning#21938).
     """
     return 0 if trainer is None else trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
+
+
+def batch_to_load(trainer: Trainer | None) -> int:
+    """How many batches of `epoch_to_load` a process has seen: not 0 where a run goes on in the middle of an epoch.
+
+    Goes into the `start_batch` of a batch sampler, and is to be asked where `epoch_to_load` is.
+    """
+    if trainer is None:
+        return 0
+    loop = trainer.fit_loop
+    epochs = loop.epoch_progress.current  # type: ignore[attr-defined]
+    # Between two epochs the counts of the one that ended are still there.
+    return loop.epoch_loop.batch_progress.current.processed if epochs.started > epochs.processed else 0

@@ -6,7 +6,8 @@ A batch is a list of `Draw(sample, seed)`: the seed travels with the index, so w
 Rank, world size and epoch come from the `sampler` argument, a `DistributedSampler` that is asked for nothing else. That
 is what lets the classes survive Lightning under DDP: it rebuilds a batch sampler with a `DistributedSampler` of its own
 in that argument (same rank and world size), and calls `set_epoch` on `batch_sampler.sampler` before every epoch.
-The constructor sets the epoch, so a rebuilt batch sampler of a resumed run starts where the run does.
+The constructor sets the epoch, so a rebuilt batch sampler of a resumed run starts where the run does: `start_batch`
+batches into that epoch, if the run was killed inside of it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -49,6 +50,9 @@ class SeededBatchSampler(BatchSampler):
         epoch: epoch to start with.
         reshuffle: false repeats the batches and draws of epoch 0 for ever (overfitting on purpose).
         drop_last: for Lightning's sake; says whether short batches are left out.
+        start_batch: batches of each process that epoch `epoch`, and no other, leaves out at its beginning: those that
+            a run which goes on in the middle of it has seen. The length stays that of the whole epoch, as Lightning
+            counts on from there.
     """
 
     def __init__(
@@ -59,11 +63,13 @@ class SeededBatchSampler(BatchSampler):
         epoch: int = 0,
         reshuffle: bool = True,
         drop_last: bool = False,
+        start_batch: int = 0,
     ) -> None:
         super().__init__(sampler, batch_size, drop_last)
         self.seed = seed
         self.reshuffle = reshuffle
         self.start_epoch = epoch
+        self.start_batch = start_batch
         self.set_epoch(epoch)
 
     def set_epoch(self, epoch: int) -> None:
@@ -75,7 +81,11 @@ class SeededBatchSampler(BatchSampler):
     @property
     def epoch(self) -> int:
         """The epoch in force."""
-        return int(getattr(self.sampler, "epoch", self.start_epoch)) if self.reshuffle else 0
+        return self._told_epoch if self.reshuffle else 0
+
+    @property
+    def _told_epoch(self) -> int:
+        return int(getattr(self.sampler, "epoch", self.start_epoch))
 
     @property
     def rank(self) -> int:
@@ -98,7 +108,8 @@ class SeededBatchSampler(BatchSampler):
     def __iter__(self) -> Iterator[list[Draw]]:  # type: ignore[override]
         epoch = self.epoch
         batches = self.plan(epoch)
-        for number in range(self.rank, len(self) * self.world_size, self.world_size):
+        seen = self.start_batch * self.world_size if self._told_epoch == self.start_epoch else 0
+        for number in range(self.rank + seen, len(self) * self.world_size, self.world_size):
             generator = torch.Generator().manual_seed(fold_seed(self.seed, epoch, number))
             seeds = torch.randint(2**62, (len(batches[number]),), generator=generator).tolist()
             yield [Draw(index, seed) for index, seed in zip(batches[number], seeds)]
@@ -122,7 +133,7 @@ class GroupedBatchSampler(SeededBatchSampler):
         labels: class of every clip.
         num_actions: P, classes per batch.
         num_instances: K, clips per class. P * K is the batch size of one process.
-        seed, epoch, reshuffle: as in `SeededBatchSampler`.
+        seed, epoch, reshuffle, start_batch: as in `SeededBatchSampler`.
         drop_last: always true in effect, batches are whole.
 
     Raises:
@@ -139,12 +150,13 @@ class GroupedBatchSampler(SeededBatchSampler):
         epoch: int = 0,
         reshuffle: bool = True,
         drop_last: bool = True,
+        start_batch: int = 0,
     ) -> None:
         if num_actions < 1 or num_instances < 1:
             raise InputError(
                 f"data.sampler.num_actions={num_actions}, num_instances={num_instances}: both must be at least 1"
             )
-        super().__init__(sampler, num_actions * num_instances, seed, epoch, reshuffle, drop_last)
+        super().__init__(sampler, num_actions * num_instances, seed, epoch, reshuffle, drop_last, start_batch)
         self.num_actions = num_actions
         self.num_instances = num_instances
         array = np.asarray(labels, dtype=np.int64)
@@ -198,7 +210,7 @@ class ShuffledBatchSampler(SeededBatchSampler):
         sampler: carries rank, world size and epoch.
         num_samples: clips of the data set.
         batch_size: clips of a batch, per process.
-        seed, epoch, reshuffle: as in `SeededBatchSampler`.
+        seed, epoch, reshuffle, start_batch: as in `SeededBatchSampler`.
         drop_last: leave a shorter last batch out.
 
     Raises:
@@ -214,8 +226,9 @@ class ShuffledBatchSampler(SeededBatchSampler):
         epoch: int = 0,
         reshuffle: bool = True,
         drop_last: bool = False,
+        start_batch: int = 0,
     ) -> None:
-        super().__init__(sampler, batch_size, seed, epoch, reshuffle, drop_last)
+        super().__init__(sampler, batch_size, seed, epoch, reshuffle, drop_last, start_batch)
         self.num_samples = num_samples
         _check_share(self.num_batches(), self.world_size, "data.batch_size")
 

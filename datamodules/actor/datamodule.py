@@ -26,7 +26,7 @@ from datamodules.actor.humanact12 import PICKLE, open_humanact12
 from datamodules.actor.masks import leg_motion
 from datamodules.actor.mixing import MixingCollate
 from datamodules.actor.splits import Split, make_split
-from datamodules.loading import epoch_to_load, make_loader
+from datamodules.loading import batch_to_load, epoch_to_load, make_loader
 from datamodules.samplers import EvaluationBatchSampler, ShuffledBatchSampler, rank_info
 
 log = logging.getLogger(__name__)
@@ -319,6 +319,7 @@ class ActorDataModule(LightningDataModule):
         chance: dict[str, Any] = {
             "seed": self.seed,
             "epoch": epoch_to_load(self.trainer),
+            "start_batch": batch_to_load(self.trainer),
             "reshuffle": not getattr(self.trainer, "overfit_batches", 0),
         }
         process = self._process()

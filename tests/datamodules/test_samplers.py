@@ -178,3 +178,18 @@ def test_folded_seeds_are_in_range_and_repeatable(values):
 def test_folded_neighbours_differ():
     seeds = {fold_seed(seed, epoch, batch) for seed in range(8) for epoch in range(8) for batch in range(8)}
     assert len(seeds) == 512
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("reshuffle", [True, False])
+def test_a_run_that_goes_on_inside_an_epoch_leaves_out_what_it_has_seen(rank, reshuffle):
+    def sampler(**start):
+        return ShuffledBatchSampler(rank_info(rank, 2), 41, 3, seed=2, reshuffle=reshuffle, **start)
+
+    whole, rest = sampler(epoch=4), sampler(epoch=4, start_batch=5)
+    assert list(rest) == list(whole)[5:]
+    assert len(rest) == len(whole)
+    for each in (whole, rest):
+        each.set_epoch(5)
+    assert list(rest) == list(whole)
+    assert len(list(rest)) == len(rest)
