@@ -1,7 +1,7 @@
 """Scores of DAVIS-2017, semi-supervised: region J, boundary F, and their mean, recall and decay over a sequence.
 
-Source: Perazzi et al. 2016 and Pont-Tuset et al. 2017 (arXiv:1704.00675), section "Evaluation metrics"; numbers as of the
-published evaluation code, except that the quarters of decay are whole numbers (there they wrap beyond 255 frames).
+Source: Perazzi et al. 2016 and Pont-Tuset et al. 2017 (arXiv:1704.00675), section "Evaluation metrics"; numbers as of
+the published evaluation code, except that the quarters of decay are whole numbers (there they wrap beyond 255 frames).
 """
 
 import math

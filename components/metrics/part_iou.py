@@ -1,6 +1,7 @@
 """Scores of part segmentation from id masks: accuracies and intersection over union by class.
 
-Source: Long et al. 2015 (arXiv:1411.4038), section 5; undefined classes are left out of the means, as published for VIP.
+Source: Long et al. 2015 (arXiv:1411.4038), section 5; undefined classes are left out of the means, as published for
+VIP.
 """
 
 from typing import NamedTuple

@@ -104,5 +104,5 @@ def test_processes_share_their_objects() -> None:
         name: float(value) for name, value in expected.items()
     }
     assert math.isfinite(float(expected["J&F-Mean"]))
-    with pytest.raises(InputError, match="no sequence"), pytest.warns(UserWarning):
+    with pytest.raises(InputError, match="no sequence"), pytest.warns(UserWarning, match="before"):
         DavisScore().compute()
