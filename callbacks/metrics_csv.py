@@ -23,7 +23,7 @@ class MetricsCSVLogger(Logger):
 
     Lightning's own CSVLogger deletes the file when it finds one and holds back a hundred steps, so a killed and resumed
     run would lose its curves. Here a resumed run cuts off what the killed one wrote after its checkpoint and goes on
-    below: `keep_epochs` says where, and without it every row at or after the first new one goes.
+    below: `keep_epochs` or `keep_steps` says where, and without them every row at or after the first new one goes.
 
     Args:
         save_dir: the run folder.
@@ -56,6 +56,11 @@ class MetricsCSVLogger(Logger):
     def keep_epochs(self, last_epoch: int) -> None:
         """Drop what an earlier process wrote after epoch `last_epoch` (counted from 0)."""
         self._start(lambda row: float(row.get("epoch", "inf")) <= last_epoch)
+
+    @rank_zero_only
+    def keep_steps(self, epoch: int, steps: int) -> None:
+        """Drop what an earlier process wrote after `steps` optimizer steps, which lie inside epoch `epoch`."""
+        self._start(lambda row: _is_before(row, {"epoch": epoch, "step": steps}))
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:

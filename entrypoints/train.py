@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from callbacks.run_card import Status, end_run_card, read_run_card, start_run_card
 from components.errors import InputError
+from components.files.checkpoint_entry import INSIDE_EPOCH_KEY
 from entrypoints import cli, inherit, launch, resume
 from entrypoints.run_logging import quiet_lightning
 from entrypoints.trainer_parts import build_callbacks, build_loggers, build_trainer, check_optimizer, close_loggers
@@ -122,11 +123,7 @@ def _fit(config: dict[str, Any], run_dir: Path) -> float | None:
         run = load_run(checkpoint, system_of(config))
         # Lightning loads the weights itself, but would end with a traceback where they do not fit.
         load_weights(module, run, f"this model (resume={config['resume']})")
-        last_epoch = int(run.checkpoint["epoch"])
-        log.info("continuing from %s after epoch %d", checkpoint, last_epoch)
-        for logger in loggers:
-            if hasattr(logger, "keep_epochs"):
-                logger.keep_epochs(last_epoch)
+        _continue_logs(loggers, run.checkpoint, checkpoint)
     trainer = build_trainer(config, callbacks, loggers, run_dir)
     if config["compile"]:
         _compile(module)
@@ -141,6 +138,21 @@ def _fit(config: dict[str, Any], run_dir: Path) -> float | None:
     if trainer.is_global_zero and not config["trainer"]["fast_dev_run"]:
         write_json(run_dir / "metrics.json", {**metrics, **_plain(trainer.callback_metrics)})
     return value
+
+
+def _continue_logs(loggers: list[Any], checkpoint: dict[str, Any], path: Path) -> None:
+    """Cut off what the killed run logged after its checkpoint."""
+    epoch, steps = int(checkpoint["epoch"]), int(checkpoint["global_step"])
+    inside = checkpoint.get(INSIDE_EPOCH_KEY)
+    if inside is None:
+        log.info("continuing from %s after epoch %d", path, epoch)
+    else:
+        log.info("continuing from %s in epoch %d after batch %d", path, epoch, inside["batches"])
+    for logger in loggers:
+        if inside is not None and hasattr(logger, "keep_steps"):
+            logger.keep_steps(epoch, steps)
+        elif inside is None and hasattr(logger, "keep_epochs"):
+            logger.keep_epochs(epoch)
 
 
 def _start_from(module: "LightningModule", config: dict[str, Any]) -> None:

@@ -6,6 +6,9 @@ from typing import Any
 from components.files.plain_data import plain
 
 CHECKPOINT_KEY = "troupe"
+# Of checkpoints written inside an epoch: which one, how many of its batches are done, and the sums that are logged when
+# it ends. Epochs and batches count per process.
+INSIDE_EPOCH_KEY = "inside_epoch"
 # Raise it when a file of another layout could be misread.
 CHECKPOINT_FORMAT = 1
 
