@@ -1,0 +1,97 @@
+"""Light that changes while a film runs, and what a cheap camera adds: blur and noise."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from components.synthetic.curves import Draw, wander
+
+# Noise is taken from a large picture of it at a random place: fresh noise for every pixel would cost a third of a film.
+_NOISE_MARGIN = 32
+
+
+@dataclass(frozen=True)
+class Lighting:
+    """What happens to the values of a film.
+
+    Args:
+        gain: `[T, 3]` factor per colour: exposure and colour cast.
+        offset: `[T]` added to all: haze.
+        shadow: `[T, 3]` a soft edge that moves: cosine, sine (over the picture's half height) and offset.
+        darkness: share of the light that the shadow takes.
+        blur: weight of the neighbours on each side, 0 to 0.3.
+        noise: standard deviation.
+        seed: of the noise.
+    """
+
+    gain: Tensor
+    offset: Tensor
+    shadow: Tensor
+    darkness: float
+    blur: float
+    noise: float
+    seed: int
+
+    def apply(self, film: Tensor, frames: slice) -> Tensor:
+        """Films `[n, H, W, 3]` in [0, 1] as a camera sees them, uint8."""
+        n, height, width = film.shape[:3]
+        y = (torch.arange(height, dtype=torch.float32) - (height - 1) / 2) / (height / 2)
+        x = (torch.arange(width, dtype=torch.float32) - (width - 1) / 2) / (height / 2)
+        cosine, sine, away = self.shadow[frames, :, None, None].unbind(1)
+        # A soft step without exponentials: this runs over every pixel.
+        edge = ((cosine * x + sine * y[:, None] + away) * 2.5).clamp_(-1, 1)
+        light = 1 - self.darkness * (0.5 + 0.25 * edge * (3 - edge * edge))
+        film = film * (light.unsqueeze(-1) * self.gain[frames, None, None])
+        if self.blur > 0:
+            film = _blurred(film, self.blur)
+        film += self.offset[frames, None, None, None]
+        if self.noise > 0:
+            film += self._noise(n, height, width, frames.start or 0)
+        return film.mul_(255).round_().clamp_(0, 255).to(torch.uint8)
+
+    def _noise(self, n: int, height: int, width: int, first: int) -> Tensor:
+        generator = torch.Generator().manual_seed(self.seed)
+        bank = self.noise * torch.randn(
+            height + _NOISE_MARGIN, width + _NOISE_MARGIN, 3, generator=generator, dtype=torch.float32
+        )
+        pieces = []
+        for index in range(first, first + n):
+            place = torch.Generator().manual_seed(self.seed + 1 + index)
+            top, left = torch.randint(0, _NOISE_MARGIN + 1, (2,), generator=place).tolist()
+            pieces.append(bank[top : top + height, left : left + width])
+        return torch.stack(pieces)
+
+
+def draw_lighting(draw: Draw, frames: int, strength: float = 1.0) -> Lighting:
+    """Light of one film.
+
+    Args:
+        draw: every choice.
+        frames: T.
+        strength: 1: exposure and cast change by about a fifth over a clip.
+    """
+    exposure = 1 + wander(draw, frames, 0.20 * strength)
+    cast = torch.stack([wander(draw, frames, 0.13 * strength) for _ in range(3)], dim=-1)
+    angle = draw.uniform(0.0, 2 * math.pi) + wander(draw, frames, 0.3)
+    start = draw.uniform(-1.2, 1.2)
+    across = torch.linspace(start, -start + draw.normal(0.3), frames, dtype=torch.float64)
+    return Lighting(
+        gain=(exposure[:, None] * (1 + cast)).float(),
+        offset=wander(draw, frames, 0.03 * strength).float(),
+        shadow=torch.stack([torch.cos(angle), torch.sin(angle), across], dim=-1).float(),
+        darkness=draw.uniform(0.15, 0.45) * strength,
+        blur=draw.uniform(0.05, 0.22),
+        noise=draw.uniform(0.006, 0.018),
+        seed=draw.integer(0, 2**31 - 1),
+    )
+
+
+def _blurred(film: Tensor, weight: float) -> Tensor:
+    """Three-tap blur along both sides of `[n, H, W, 3]`, the border repeated."""
+    for axis in (1, 2):
+        size = film.shape[axis]
+        wide = torch.cat([film.narrow(axis, 0, 1), film, film.narrow(axis, size - 1, 1)], dim=axis)
+        film = (1 - 2 * weight) * film + weight * (wide.narrow(axis, 0, size) + wide.narrow(axis, 2, size))
+    return film
