@@ -1,11 +1,24 @@
 """Errors that are the user's to mend: entry points print them without a traceback and exit with code 2."""
 
 import importlib
+import re
 from types import ModuleType
+
+# How a loader re-raises in the training process what went wrong in one of its own.
+_FROM_WORKER = re.compile(r"Caught \w+ in [^\n]*\nOriginal Traceback")
 
 
 class InputError(ValueError):
-    """Bad input. The message has one to three lines: key or file, what was found, what was expected, what to do."""
+    """Bad input. The message has one to three lines: key or file, what was found, what was expected, what to do.
+
+    An error that comes out of a loader's worker process arrives with that process's traceback in its message; it is
+    taken off here.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        if _FROM_WORKER.match(message):
+            message = message.rpartition(f"\n{type(self).__module__}.{type(self).__qualname__}: ")[2].rstrip("\n")
+        super().__init__(message)
 
 
 class FailedJob(RuntimeError):

@@ -1,0 +1,79 @@
+"""What every kind of training video offers: clips that are counted beforehand and read one at a time."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from components.errors import InputError
+
+_SHOWN = 3
+
+
+class ClipSource(Protocol):
+    """Videos cut into clips; what cannot be used at all has been left out and is listed.
+
+    Objects travel to loader processes, so they pickle.
+    """
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Clips of every video, `[V]` int64; videos that are too short for one have 0."""
+
+    @property
+    def skipped(self) -> Mapping[str, str]:
+        """Videos that cannot be used, with the reason."""
+
+    def name(self, video: int) -> str:
+        """Path of a video, as reports show it."""
+
+    def read(self, video: int, clip: int) -> Tensor:
+        """Frames of a clip, uint8 `[T, 3, H, W]`.
+
+        Raises:
+            BrokenVideoError: they cannot be read.
+        """
+
+
+def check_source(source: ClipSource, root: str, on_error: str, max_fail_ratio: float, why_short: str) -> None:
+    """Refuse videos of which none, or too few, can be used.
+
+    Args:
+        source: the videos.
+        root: where they are from, for the message.
+        on_error: `raise` admits no broken video.
+        max_fail_ratio: largest share of broken videos with `skip`.
+        why_short: how long a video must be, e.g. `"4 frames at 8 frames per second"`.
+
+    Raises:
+        InputError: no clips at all, or broken videos beyond what is admitted.
+    """
+    broken, total = len(source.skipped), len(source.counts) + len(source.skipped)
+    examples = listing([f"{path}: {reason}" for path, reason in source.skipped.items()])
+    if broken and on_error == "raise":
+        raise InputError(
+            f"{root}: {broken} of {total} videos cannot be used ({examples}).\n"
+            "Mend or remove them, or leave them out with data.on_error=skip"
+        )
+    if broken > max_fail_ratio * total:
+        raise InputError(
+            f"{root}: {broken} of {total} videos cannot be used ({examples}).\n"
+            f"That is more than data.max_fail_ratio={max_fail_ratio:g} admits: mend or remove them, or raise it"
+        )
+    if not source.counts.any():
+        longest = f"none of {len(source.counts)} videos is long enough" if len(source.counts) else "there are no videos"
+        raise InputError(f"{root}: {longest}; a clip takes {why_short}.\nLower data.clip_len, or give other videos")
+
+
+def listing(texts: Sequence[str]) -> str:
+    """The first few texts, and how many more there are."""
+    more = f"; and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return "; ".join(texts[:_SHOWN]) + more
+
+
+def relative_name(path: str, root: str) -> str:
+    """A path below a root in posix form, the same on every machine; other paths stay as they are."""
+    name = PurePosixPath(path)
+    return str(name.relative_to(root)) if name.is_relative_to(root) else str(name)
