@@ -12,6 +12,7 @@ from torch import Tensor
 
 from components.errors import InputError
 from components.files.atomic import atomic_path
+from components.media.clip_reader import upright
 from components.media.frames import Frames, as_film
 
 # The best encoder that the installed FFmpeg has; mpeg4 is in every build.
@@ -88,8 +89,7 @@ def read_video(path: str | Path, start: int = 0, stop: int | None = None, step: 
                 if stop is not None and index >= stop:
                     break
                 if index >= start and (index - start) % step == 0:
-                    picture = frame.to_ndarray(format="rgb24")
-                    frames.append(np.rot90(picture, k=round(frame.rotation / 90) % 4) if frame.rotation else picture)
+                    frames.append(upright(frame))
     except av.FFmpegError as error:
         raise InputError(
             f"video {path}: cannot be decoded ({error.strerror or error}).\n"

@@ -6,8 +6,7 @@ import io
 import json
 import pickle
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -32,6 +31,7 @@ from components.errors import InputError
 from components.files.atomic import atomic_path, check_writable, write_json, write_text
 from components.files.json_files import read_json_object
 from components.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from components.progress import Progress, no_progress
 from datamodules.actor.clips import CACHE_FOLDER
 from datamodules.actor.humanact12 import CLIP_TABLE, FPS, PICKLE
 from datamodules.actor.motion_labels import LabelFrom, Segment, action_key, label_files
@@ -42,9 +42,6 @@ CARD = "motions.json"
 _VERSION = 1
 # Where the first frame of every clip stands: on a floor one metre below the camera's axis, ten metres away.
 _PLACE = (0.0, 1.0, 10.0)
-
-# Draws a bar: called with a title and a total, yields what is told how much more is done.
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True)
@@ -127,7 +124,7 @@ def make_motion_set(
         return MotionSetResult(False, **known["result"])
     rest = load_body(options.body).rest_joints.double()
     clips, parsed = [], 0
-    with (progress or _no_progress)("reading motions", len(segments)) as advance:
+    with (progress or no_progress)("reading motions", len(segments)) as advance:
         for path, name in relative.items():
             if name not in segments:
                 continue
@@ -159,10 +156,6 @@ def make_motion_set(
     _write(output, clips, names)
     write_json(output / CARD, {"source": str(source), "kind": kind, "state": state, "result": result | {"parsed": 0}})
     return MotionSetResult(True, **result)
-
-
-def _no_progress(title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-    return nullcontext(lambda done: None)
 
 
 def _settings(options: MotionSetOptions) -> dict[str, Any]:

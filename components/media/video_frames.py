@@ -1,0 +1,109 @@
+"""A video file as a sequence of frames: decoded one after the other, or one from anywhere."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+
+from components.errors import InputError
+from components.media.clip_reader import BrokenVideoError, ClipReader, broken_video, upright
+from components.media.video_probe import leave_out_others, picture_stream, probe_video
+
+
+def stream_frames(path: str | Path) -> Iterator[np.ndarray]:
+    """All frames of a video, RGB uint8 `[H, W, 3]`, upright, in the order of display; one at a time is in memory.
+
+    Raises:
+        BrokenVideoError: the file cannot be opened, or not be decoded further.
+    """
+    try:
+        with av.open(str(path)) as container:
+            stream = picture_stream(container)
+            if stream is None:
+                raise broken_video(str(path), "there is no picture stream in the file")
+            leave_out_others(container, stream)
+            for frame in container.decode(stream):
+                if frame.pts is not None:
+                    yield upright(frame)
+    except av.FFmpegError as error:
+        raise broken_video(str(path), f"cannot be decoded ({error.strerror or error})") from error
+
+
+class VideoFrames:
+    """The frames of a video file as a sequence, with the interface of a folder of pictures.
+
+    Reading forward decodes every frame once; reading back seeks to the key frame before.
+
+    Args:
+        path: the video file.
+        name: how results are called; None = the file's name without its ending.
+
+    Raises:
+        InputError: the file is missing, broken or no video.
+    """
+
+    def __init__(self, path: str | Path, name: str | None = None) -> None:
+        path = Path(path)
+        facts = probe_video(path)
+        if facts.error is not None:
+            raise InputError(
+                f"video {path}: {facts.error}.\nGive the path of a whole mp4, mov, avi, mkv or webm file, or of a "
+                "folder of frames"
+            )
+        self.path, self.name = path, name or path.stem
+        self.fps = float(facts.fps or 25)
+        self._pts = facts.pts
+        self._reader = ClipReader(max_open=1)
+        self._stream: Iterator[np.ndarray] | None = None
+        self._position = 0  # the frame that the stream gives next
+        self._last: tuple[int, np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        return len(self._pts)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of every frame, pixels, after turning it upright."""
+        height, width = (self._last[1] if self._last else self.read(0)).shape[:2]
+        return height, width
+
+    def read(self, index: int) -> np.ndarray:
+        """Frame `index`, RGB uint8 `[H, W, 3]`.
+
+        Raises:
+            IndexError: there is no such frame.
+            InputError: the file cannot be decoded up to there.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"video {self.path}: frame {index} of {len(self)}")
+        if self._last is None or self._last[0] != index:
+            try:
+                self._last = (index, self._read(index))
+            except BrokenVideoError as error:
+                raise InputError(
+                    f"{error} at frame {index} of {len(self)}.\nUse a whole copy of the file, or cut it before that frame"
+                ) from error
+        return self._last[1]
+
+    def close(self) -> None:
+        """Close the file; frames can still be read."""
+        self._reader.close()
+        self._stream, self._position = None, 0
+
+    def _read(self, index: int) -> np.ndarray:
+        if self._stream is None or index == 0:
+            if index > 0:
+                return self._seek(index)
+            self._stream, self._position = stream_frames(self.path), 0
+        if index < self._position:
+            return self._seek(index)
+        for picture in self._stream:
+            self._position += 1
+            if self._position > index:
+                return picture
+        raise broken_video(str(self.path), f"the file ends after {self._position} frames")
+
+    def _seek(self, index: int) -> np.ndarray:
+        (picture,) = self._reader.read(self.path, self._pts[index : index + 1])
+        return np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
