@@ -82,7 +82,8 @@ class VideoFrames:
                 self._last = (index, self._read(index))
             except BrokenVideoError as error:
                 raise InputError(
-                    f"{error} at frame {index} of {len(self)}.\nUse a whole copy of the file, or cut it before that frame"
+                    f"{error} at frame {index} of {len(self)}.\n"
+                    "Use a whole copy of the file, or cut it before that frame"
                 ) from error
         return self._last[1]
 

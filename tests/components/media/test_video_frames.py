@@ -28,7 +28,6 @@ def test_broken_files_are_the_users(tmp_path: Path) -> None:
     film = VideoFrames(path)
     assert number_of(film.read(3)) == 3
     with pytest.raises(InputError, match=r"film\.mp4: .* at frame \d+ of 60"):
-        for index in range(len(film)):
-            film.read(index)
+        film.read(59)
     with pytest.raises(BrokenVideoError):
         list(stream_frames(tmp_path / "gone.mp4"))
