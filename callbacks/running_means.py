@@ -1,7 +1,7 @@
 """What Lightning has summed up of an epoch so far: the part of a mid-epoch checkpoint that it does not write itself.
 
-`self.log(..., on_epoch=True)` adds up values until the epoch ends. Without these sums the epoch in which a run was killed
-would be logged with the mean over the batches after the resume.
+`self.log(..., on_epoch=True)` adds up values until the epoch ends. Without these sums the epoch in which a run was
+killed would be logged with the mean over the batches after the resume.
 """
 
 from typing import Any

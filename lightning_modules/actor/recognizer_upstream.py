@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from components.body.skeleton import SMPL_JOINTS
 from components.errors import InputError
+from components.files.tensor_files import read_tensors
 from lightning_modules.actor.networks.gru_recognizer import GRURecognizer
 from lightning_modules.actor.networks.stgcn import STGCNRecognizer, spatial_partitions
 from lightning_modules.actor.rotation2xyz import JOINT_ROWS
 from lightning_modules.actor.upstream import data_set_config, imported_facts
-from lightning_modules.actor.upstream_files import check_shapes, imported_checkpoint, read_tensors
+from lightning_modules.actor.upstream_files import check_shapes, imported_checkpoint
 
 Kind = Literal["gru", "stgcn"]
 

@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
-import torch
 import yaml
 from torch import Tensor
 
 from components.errors import InputError
 from components.files.checkpoint_entry import CHECKPOINT_KEY, troupe_entry
+from components.files.tensor_files import read_tensors
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -48,33 +47,6 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(f"checkpoint={path} is not a bare state dict; expected ACTOR's checkpoint_XXXX.pth.tar")
     return state
-
-
-def read_tensors(path: Path, expected: str) -> Any:
-    """The content of a file of torch: tensors, plain values and containers of them, on the CPU.
-
-    Args:
-        path: the file.
-        expected: what belongs there, for messages.
-
-    Raises:
-        InputError: missing, damaged or hostile.
-    """
-    if not path.is_file():
-        raise InputError(f"checkpoint={path} does not exist; expected {expected}")
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        # torch's advice here is to read the file without protection: not repeated.
-        raise InputError(
-            f"checkpoint={path} is refused: it holds more than tensors and plain data, or is no checkpoint.\n"
-            f"Expected {expected}"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise InputError(
-            f"checkpoint={path} cannot be read (truncated or no checkpoint): {str(error).splitlines()[0][:100]}\n"
-            f"Expected {expected}"
-        ) from error
 
 
 def check_shapes(path: Path, state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:

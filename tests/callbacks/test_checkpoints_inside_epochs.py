@@ -1,6 +1,7 @@
 """A run that was killed inside an epoch goes on with the same curve."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,8 @@ def fit(folder: Path, last: LastCheckpoint | None, *more: Callback, resume: bool
         logger.keep_steps(found["epoch"], found["global_step"])
     workers = options.pop("workers", 0)
     runner = trainer(folder, callbacks + ([last] if last else []), logger, **({"max_epochs": 3} | options))
-    try:
+    with suppress(Killed):
         runner.fit(module, datamodule=Rows(workers), ckpt_path=str(file) if resume else None, weights_only=True)
-    except Killed:
-        pass
     return module
 
 

@@ -80,7 +80,7 @@ class ResNet(Encoder):
         width: channels of the first layer; 64 in the published networks.
         normalization: statistics at evaluation: imagenet, crw_training or gray_lab.
         weights: a file of weights that are loaded at once; null = random.
-        layout: how that file names its parameters.
+        layout: how that file names its parameters; auto recognises it.
 
     Raises:
         InputError: a value is none of these, or the file does not fit.
@@ -94,7 +94,7 @@ class ResNet(Encoder):
         width: int = 64,
         normalization: Literal["imagenet", "crw_training", "gray_lab"] = "imagenet",
         weights: str | None = None,
-        layout: Literal["torchvision", "moco", "timecycle", "uvc", "videowalk"] = "torchvision",
+        layout: Literal["auto", "videowalk", "torchvision", "moco", "timecycle", "uvc"] = "auto",
     ) -> None:
         super().__init__()
         if depth not in (18, 50):

@@ -1,0 +1,55 @@
+"""Files of torch that others have written: tensors and plain data, nothing else."""
+
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+
+from components.errors import InputError
+
+
+class Options:
+    """Stand-in for `argparse.Namespace`, in which scripts keep their options beside the weights. Holds plain data.
+
+    Attributes:
+        values: options by name.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    def __setstate__(self, state: Any) -> None:
+        if not isinstance(state, dict):
+            raise UnpicklingError("options without names")
+        self.values = {str(name): value for name, value in state.items()}
+
+
+def read_tensors(path: Path, expected: str) -> Any:
+    """The content of a file of torch: tensors, plain values and containers of them, on the CPU.
+
+    Read with `weights_only`; of all classes only `argparse.Namespace` is admitted, and becomes an `Options`.
+
+    Args:
+        path: the file.
+        expected: what belongs there, for messages.
+
+    Raises:
+        InputError: missing, damaged or hostile.
+    """
+    if not path.is_file():
+        raise InputError(f"checkpoint={path} does not exist; expected {expected}")
+    try:
+        with torch.serialization.safe_globals([(Options, "argparse.Namespace")]):  # type: ignore[list-item]
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        # torch's advice here is to read the file without protection: not repeated.
+        raise InputError(
+            f"checkpoint={path} is refused: it holds more than tensors and plain data, or is no checkpoint.\n"
+            f"Expected {expected}"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"checkpoint={path} cannot be read (truncated or no checkpoint): {str(error).splitlines()[0][:100]}\n"
+            f"Expected {expected}"
+        ) from error
