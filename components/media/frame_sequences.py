@@ -81,6 +81,21 @@ def open_frames(folder: str | Path, name: str | None = None) -> FrameSequence:
     Raises:
         InputError: no such folder, no pictures, names without a number or with the same one, or mixed sizes.
     """
+    frames = frame_files(folder)
+    size = _header_size(frames[0])
+    for path in frames[1:]:
+        other = _header_size(path)
+        if other != size:
+            raise _other_size(path, other, frames[0], size)
+    return FrameSequence(name or Path(folder).resolve().name, frames, size)
+
+
+def frame_files(folder: str | Path) -> tuple[Path, ...]:
+    """The pictures of a folder in the order of time, see `open_frames`; no file is opened.
+
+    Raises:
+        InputError: no such folder, no pictures, names without a number or with the same one.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(
@@ -94,13 +109,7 @@ def open_frames(folder: str | Path, name: str | None = None) -> FrameSequence:
             f"frames {folder}: no pictures in it ({', '.join(suffix[1:] for suffix in PICTURE_SUFFIXES)}).\n"
             "Give the folder that holds the frames themselves, named by number (00000.jpg, 00001.jpg ...)."
         )
-    frames = tuple(_by_number(folder, pictures))
-    size = _header_size(frames[0])
-    for path in frames[1:]:
-        other = _header_size(path)
-        if other != size:
-            raise _other_size(path, other, frames[0], size)
-    return FrameSequence(name or folder.resolve().name, frames, size)
+    return tuple(_by_number(folder, pictures))
 
 
 def read_picture(path: str | Path) -> np.ndarray:
