@@ -194,9 +194,10 @@ class LastCheckpoint(ModelCheckpoint):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         if self._inside:
+            batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
             checkpoint[INSIDE_EPOCH_KEY] = {
                 "epoch": trainer.current_epoch,
-                "batches": trainer.fit_loop.epoch_loop.batch_progress.current.processed,
+                "batches": batches.processed,
                 "processes": trainer.world_size,
                 "sums": sums_so_far(trainer),
             }

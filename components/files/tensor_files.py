@@ -48,7 +48,7 @@ def read_tensors(path: Path, expected: str) -> Any:
             f"checkpoint={path} is refused: it holds more than tensors and plain data, or is no checkpoint.\n"
             f"Expected {expected}"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise InputError(
             f"checkpoint={path} cannot be read (truncated or no checkpoint): {str(error).splitlines()[0][:100]}\n"
             f"Expected {expected}"
