@@ -14,7 +14,7 @@ from components.errors import InputError
 from datamodules.actor.batch import MotionBatch
 from lightning_modules.actor.losses import ActorLosses
 from lightning_modules.actor.networks.cvae import ActorCVAE, CVAEOutput
-from lightning_modules.actor.optimization import configured
+from components.optimization import configured
 from lightning_modules.actor.rotation2xyz import Rotation2XYZ
 
 

@@ -15,7 +15,7 @@ from components.errors import InputError
 from datamodules.actor.batch import MotionBatch, frame_mask
 from lightning_modules.actor.metrics import ConfusionAccuracy
 from lightning_modules.actor.networks.recognition import Recognition
-from lightning_modules.actor.optimization import configured
+from components.optimization import configured
 from lightning_modules.actor.rotation2xyz import JOINT_ROWS, Rotation2XYZ
 
 

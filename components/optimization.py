@@ -1,4 +1,4 @@
-"""How the modules of ACTOR tell Lightning what they are optimised with."""
+"""How modules tell Lightning what they are optimised with."""
 
 from collections.abc import Callable, Iterable
 from typing import Any

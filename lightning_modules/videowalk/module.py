@@ -1,0 +1,137 @@
+"""Training of the contrastive random walk: what is logged, how it is optimised."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, Self, cast
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+
+from components.errors import InputError
+from components.optimization import configured
+from datamodules.videowalk.batch import ClipBatch
+from lightning_modules.videowalk.networks.encoders import Encoder
+from lightning_modules.videowalk.networks.feature_extractor import FeatureExtractor
+from lightning_modules.videowalk.networks.walk_network import WalkNetwork
+from lightning_modules.videowalk.walk import Walk, WalkResult
+
+
+class VideoWalkModule(LightningModule):
+    """Contrastive random walk.
+
+    Logs for each stage the `loss`, per cycle `xent_r{i}` and `acc_r{i}`, and `cycle_acc`, the mean of the latter.
+
+    Args:
+        encoder: maps of pictures.
+        walk: the loss.
+        optimizer: called with the parameters.
+        head_depth: hidden layers of the head; 0 = one linear layer, -1 = no head.
+        featdrop: share of the map's entries that training sets to zero.
+        scheduler: called with the optimizer; None = constant learning rate.
+        scheduler_interval: whether the scheduler advances per `epoch` or per optimizer `step`.
+        freeze_batchnorm: batch normalisation keeps to its running statistics in training too. Gradients are then sums
+            over clips, whatever the batch or the number of devices.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        walk: Walk,
+        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        head_depth: int = 0,
+        featdrop: float = 0.0,
+        scheduler: Callable[[torch.optim.Optimizer], Any] | None = None,
+        scheduler_interval: Literal["epoch", "step"] = "epoch",
+        freeze_batchnorm: bool = False,
+    ) -> None:
+        super().__init__()
+        if scheduler_interval not in ("epoch", "step"):
+            raise InputError(f"model.scheduler_interval='{scheduler_interval}' is not one of epoch, step")
+        self.net = WalkNetwork(encoder, head_depth, featdrop)
+        self.walk = walk
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.scheduler_interval = scheduler_interval
+        self.freeze_batchnorm = freeze_batchnorm
+        # Means over clips, also over ranks with unequal numbers of them. The length of the clips names the cycles, so
+        # the metrics are made at the first batch.
+        self.means = nn.ModuleDict()
+
+    def forward(self, batch: ClipBatch) -> WalkResult:
+        """Walks over a batch of clips."""
+        return self.walk(self.net(batch["clips"]).q)
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        if mode and self.freeze_batchnorm:
+            for each in self.net.modules():
+                if isinstance(each, nn.modules.batchnorm._BatchNorm):
+                    each.eval()
+        return self
+
+    def on_fit_start(self) -> None:
+        if self.device.type == "cpu" and any(isinstance(each, nn.SyncBatchNorm) for each in self.modules()):
+            raise InputError(
+                "trainer.sync_batchnorm=true needs GPUs: torch has no synchronised batch normalisation for a CPU.\n"
+                "Set trainer.sync_batchnorm=false; model.freeze_batchnorm=true makes processes agree as well"
+            )
+
+    def training_step(self, batch: ClipBatch, batch_idx: int) -> Tensor:
+        result = self(batch)
+        named = {f"train/{name}": value.detach() for name, value in _figures(result).items()}
+        self.log_dict(named, on_step=False, on_epoch=True, batch_size=len(batch["clips"]), sync_dist=True)
+        return result.loss
+
+    def validation_step(self, batch: ClipBatch, batch_idx: int) -> None:
+        self._gather(batch, "val")
+
+    def test_step(self, batch: ClipBatch, batch_idx: int) -> None:
+        self._gather(batch, "test")
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_means("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_means("test")
+
+    def _gather(self, batch: ClipBatch, stage: str) -> None:
+        for name, value in _figures(self(batch)).items():
+            key = f"{stage}_{name}"
+            if key not in self.means:
+                self.means[key] = MeanMetric().to(self.device)
+            cast(MeanMetric, self.means[key]).update(value, weight=len(batch["clips"]))
+
+    def _log_means(self, stage: str) -> None:
+        for key, metric in self.means.items():
+            if key.startswith(f"{stage}_"):
+                mean = cast(MeanMetric, metric)
+                # Synchronised by the metric already.
+                self.log(f"{stage}/{key.removeprefix(f'{stage}_')}", mean.compute(), rank_zero_only=False)
+                mean.reset()
+
+    def features(self, use_head: bool = False, remove_layers: Sequence[str] = ("layer4",)) -> FeatureExtractor:
+        """Features of frames for label propagation; weights are shared with this module.
+
+        Args:
+            use_head: project the maps by the head; it reads all layers, so none may be removed.
+            remove_layers: layers left out, where the encoder has them; published: layer4.
+
+        Raises:
+            InputError: the head is asked for behind fewer layers than it was trained on.
+        """
+        return FeatureExtractor.of(self.net, use_head, remove_layers)
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer over the network, with the scheduler where there is one."""
+        return configured(self.net.parameters(), self.optimizer, self.scheduler, self.scheduler_interval)
+
+
+def _figures(result: WalkResult) -> dict[str, Tensor]:
+    named = {"loss": result.loss}
+    named |= {f"xent_{name}": value for name, value in result.xent.items()}
+    named |= {f"acc_{name}": value for name, value in result.acc.items()}
+    return named | {"cycle_acc": torch.stack(list(result.acc.values())).mean()}
