@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 Job = Callable[["DictConfig"], float | None]
 # Given the overrides and the composed config, returns further overrides (e.g. the folder of the run to resume).
 Redirect = Callable[[list[str], "DictConfig"], list[str]]
+# Given the overrides, returns further ones.
+Choose = Callable[[list[str]], list[str]]
 
 
 def run(
@@ -31,6 +33,7 @@ def run(
     job: Job,
     *,
     needs: Sequence[str] = (),
+    choose: Choose | None = None,
     complete: Redirect | None = None,
     redirect: Redirect | None = None,
 ) -> None:
@@ -40,6 +43,7 @@ def run(
         config_name: root config in `conf/`.
         job: receives the composed config; its return value is what sweepers see.
         needs: groups or keys without which the command means nothing; an error lists the choices.
+        choose: may add group choices that depend on the overrides alone, before anything is composed.
         complete: may add overrides that depend on the composed, unchecked config, in sweeps too.
         redirect: may add overrides before the job starts.
     """
@@ -47,7 +51,9 @@ def run(
     looks_only = arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion
     try:
         if not looks_only:
-            overrides = arguments.overrides
+            chosen = [] if choose is None else choose(arguments.overrides)
+            add_overrides(chosen)
+            overrides = [*arguments.overrides, *chosen]
             if complete is not None:
                 composed = compose_unchecked(config_name, overrides, arguments.config_dir)
                 added = [] if composed is None else complete(overrides, composed)

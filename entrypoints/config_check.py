@@ -34,7 +34,7 @@ _INSTANTIATE_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_", "_args
 # Stands for a value whose fault is reported already.
 _MISSING = object()
 # Groups whose choices bring options of their own at the top level; elsewhere such a key is a typing error.
-_OWN_KEYS = ("task", "dataset", "source")
+_OWN_KEYS = ("task", "dataset", "source", "protocol")
 
 
 class ConfigError(InputError):

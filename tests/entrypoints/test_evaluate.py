@@ -111,7 +111,7 @@ def test_pairs_need_a_model_of_pairs(data: Path, tmp_path: Path) -> None:
 
 def test_options_out_of_range_are_reported_together(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        evaluate(tmp_path, samples=1, seed=-1, pairs="walk+drink")
+        evaluate(write_run(tmp_path / "run"), samples=1, seed=-1, pairs="walk+drink")
     assert str(caught.value).startswith("ConfigError: 3 faults in evaluate")
 
 

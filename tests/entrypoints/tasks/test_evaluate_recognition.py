@@ -130,7 +130,7 @@ def test_faults_show_before_anything_takes_long(data: Path, tmp_path: Path, monk
     def too_late(*arguments: Any) -> Any:
         raise AssertionError("tested already")
 
-    monkeypatch.setattr("entrypoints.evaluate._test", too_late)
+    monkeypatch.setattr("entrypoints.tasks.actor_protocol._test", too_late)
     pairs, single = write_run(tmp_path / "pairs", str(data)), write_run(tmp_path / "single", str(data), "single")
     recognizer = write_recognizer(tmp_path / "recognizer", str(data))
     with pytest.raises(InputError, match=r"^recognizer=.*nowhere does not exist"):
