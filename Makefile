@@ -35,6 +35,7 @@ bench: $(VENV)/.installed
 	$(PY) benchmarks/actor_step.py
 	$(PY) benchmarks/evaluation.py
 	$(PY) -m benchmarks.generate
+	$(PY) -m benchmarks.propagation
 	$(PY) -m benchmarks.vertex_memory
 
 clean:

@@ -48,7 +48,7 @@ class LabelPropagator:
             ValueError: feature maps and labels of different height and width.
         """
         labels0 = labels0.float()
-        state: _State | None = None
+        state: PropagationState | None = None
         for frame, raw in enumerate(features):
             if raw.shape[1:] != labels0.shape[1:]:
                 raise ValueError(
@@ -59,7 +59,7 @@ class LabelPropagator:
             # Cells as rows, so that products read along the channels.
             cells = (F.normalize(cells, dim=0) if self.settings.normalize else cells).t().contiguous()
             if state is None:
-                state = _State(self.settings, labels0.to(raw.device), raw.shape[0], self.storage)
+                state = PropagationState(self.settings, labels0.to(raw.device), raw.shape[0], self.storage)
             labels = state.labels_of(frame, cells)
             yield self._output(labels).t().reshape(labels0.shape)
 
@@ -74,8 +74,15 @@ def normalized(labels: Tensor, dim: int) -> Tensor:
     return shifted / peak.where(peak > 0, peak.new_ones(()))
 
 
-class _State:
-    """What is known of one video."""
+class PropagationState:
+    """What is known of one video so far.
+
+    Args:
+        settings: of the propagation.
+        labels0: `[L, h, w]`, on the device of the features.
+        channels: of the features.
+        storage: type of stored features.
+    """
 
     def __init__(self, settings: PropagationSettings, labels0: Tensor, channels: int, storage: torch.dtype) -> None:
         count, height, width = labels0.shape
@@ -87,16 +94,17 @@ class _State:
             self.window = WindowSearch((height, width), settings.radius, settings.topk, labels0.device)
 
     def labels_of(self, frame: int, cells: Tensor) -> Tensor:
-        """Labels `[h * w, L]` of the next frame, which then is a source itself."""
+        """Labels `[h * w, L]` of the next frame with features `[h * w, C]`, which then is a source itself."""
         if frame == 0:
             also = self.settings.published_long_memory and self.settings.norm_mask
             self.bank.add(0, cells, self.labels0, normalized(self.labels0, dim=1) if also else None)
             return self.labels0
-        labels = self._vote(frame, cells)
+        labels = self.vote(frame, cells)
         self.bank.add(frame, cells, labels)
         return labels
 
-    def _vote(self, frame: int, cells: Tensor) -> Tensor:
+    def vote(self, frame: int, cells: Tensor) -> Tensor:
+        """Labels `[h * w, L]` that the sources give to a frame from 1 on; nothing is stored."""
         sources = sources_of(frame, self.settings)
         counts = torch.ones(self.bank.context + len(self.bank.entries), dtype=torch.long, device=cells.device)
         found = [self._recent(cells)]

@@ -1,7 +1,7 @@
 """The k most similar source cells of every target cell, exact, without the full affinity matrix.
 
-A tile of target cells is multiplied with the source cells near it, one matrix product per source row, cut to the part of
-the disc that falls into this row. The k best are found in two steps: the greatest affinity of every group of sources
+A tile of target cells is multiplied with the source cells near it, one matrix product per source row, cut to the part
+of the disc that falls into this row. The k best are found in two steps: the greatest affinity of every group of sources
 first; the k best cells lie in the k groups with the greatest ones, and only these are sorted.
 """
 
@@ -220,7 +220,7 @@ def _best_of_groups(groups: Tensor, peaks: Tensor, topk: int) -> tuple[Tensor, T
 
     `peaks` `[G, M]` is the greatest value of each group, or -inf for groups that do not count.
     """
-    _, members, size = groups.shape
+    members = groups.shape[1]
     top, chosen = peaks.topk(min(topk, len(peaks)), dim=0)
     candidates = groups.gather(0, chosen[:, None].expand(-1, members, -1))
     candidates = candidates.masked_fill_(top.isneginf()[:, None], -math.inf).flatten(0, 1)

@@ -23,8 +23,8 @@ class PropagationSettings:
             context; and with `norm_mask` the remembered labels of the first frame are normalised too.
         norm_mask: labels of a cell are handed out as (x - min) / max of that; propagation goes on with those before.
         normalize: features are brought to length 1.
-        size: of the frames that the network sees: None as they are; a number is the shorter side, in proportion; [height,
-            width] as given (the published `cropSize` 320 is [320, 320]).
+        size: of the frames that the network sees: None as they are; a number is the shorter side, in proportion;
+            [height, width] as given (the published `cropSize` 320 is [320, 320]).
 
     Raises:
         InputError: a value out of range.

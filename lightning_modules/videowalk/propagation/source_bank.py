@@ -49,8 +49,8 @@ class SourceBank:
     """Features and labels of the last `context` frames (a ring) and of the frames of the long memory.
 
     Features of the ring lie as `[h, w, slot, C]`: all frames of neighbouring cells of a row are one matrix without
-    copying. Labels of everything are one table, so that a source cell is one number: entry * h * w + cell, where entries
-    below `context` are slots of the ring (frame modulo context) and the others are long memory.
+    copying. Labels of everything are one table, so that a source cell is one number: entry * h * w + cell, where
+    entries below `context` are slots of the ring (frame modulo context) and the others are long memory.
 
     Args:
         settings: of the propagation.
