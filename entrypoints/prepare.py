@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _SHOWN = 20
+# These draw a bar of their own.
+_WITH_BAR = ("motion", "synthetic_kinetics", "synthetic_davis", "synthetic_jhmdb", "synthetic_vip")
 
 
 def main() -> None:
@@ -42,7 +44,7 @@ def job(cfg: "DictConfig") -> None:
     # Called outside of Hydra, which would wrap an InputError in one of its own.
     prepare = instantiate(cfg.dataset, _partial_=True, _convert_="object")
     console = get_console()
-    if console.is_terminal and not cfg.dataset._target_.endswith(".motion"):  # which draws a bar of its own
+    if console.is_terminal and cfg.dataset._target_.rpartition(".")[2] not in _WITH_BAR:
         with console.status("preparing"):
             done = prepare()
     else:

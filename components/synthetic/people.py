@@ -40,7 +40,8 @@ _VIP_OF_PART: dict[str, str] = {
     "hand": "arm",
 }
 _SKINS = ((0.86, 0.68, 0.57), (0.72, 0.52, 0.41), (0.90, 0.74, 0.64), (0.56, 0.40, 0.32), (0.45, 0.31, 0.25))
-_BODY_HEIGHT = 1.7
+_BODY_HEIGHT = 1.7  # metres
+_SHORTEST_ACTION = 64  # frames
 
 
 @lru_cache(maxsize=1)
@@ -139,23 +140,24 @@ def draw_person(
     """
     body = _body()
     performer = draw_performers(1, draw.integer(0, 2**31 - 1))[0]
-    figure = ACTIONS[action](performer, frames, draw)
+    # Actions need some length to happen in; a short film shows a piece of one.
+    length = max(frames, _SHORTEST_ACTION)
+    figure = ACTIONS[action](performer, length, draw)
+    start = draw.integer(0, length - frames)
+    motion, height = figure.rotations[start : start + frames], figure.positions[start : start + frames, 0, 1]
     heading = draw.uniform(-1.1, 1.1) + wander(draw, frames, 0.35)
     turn = axis_rotation("Y", heading)
-    rotations = figure.rotations.clone()
+    rotations = motion.clone()
     rotations[:, 0] = turn @ rotations[:, 0]
     betas = torch.tensor([draw.normal(0.7) for _ in range(body.shapedirs.shape[-1])])
     posed = body(rotations.float(), betas)
     # Bodies travel by their path; of the motion's own way only the height over the floor is kept.
-    height_over_floor = (figure.positions[:, 0, 1] - figure.positions[:, 0, 1].mean()).float()
+    lift = F.pad((height - height.mean()).float()[:, None, None], (1, 1))
     middle = posed.joints[:, :1].mean(0, keepdim=True) + torch.tensor([0.0, -0.1, 0.0])
     scale = tall * size[0] / _BODY_HEIGHT * (1 + wander(draw, frames, 0.12)).float()[:, None, None]
 
     def place(points: Tensor) -> Tensor:
-        points = points - middle
-        points = points + torch.stack([torch.zeros(frames), height_over_floor, torch.zeros(frames)], -1)[:, None]
-        points = points * scale * torch.tensor([1.0, -1.0, -1.0])
-        return points + F.pad(path, (0, 1))[:, None]
+        return (points - middle + lift) * scale * torch.tensor([1.0, -1.0, -1.0]) + F.pad(path, (0, 1))[:, None]
 
     colors, parts = _dress(body, draw, palette)
     light = F.normalize(torch.tensor([draw.uniform(-1, 1), -0.8, -1.0]), dim=0)

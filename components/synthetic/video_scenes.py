@@ -37,6 +37,7 @@ class Casting:
         speed: 1: things travel about a fortieth of the height a frame.
         light: strength of the changes of light.
         zoom: strength of the camera's moves.
+        people_in_front: no sprite passes before people.
     """
 
     sprites: int = 2
@@ -48,6 +49,7 @@ class Casting:
     speed: float = 1.0
     light: float = 1.0
     zoom: float = 1.0
+    people_in_front: bool = False
 
 
 class Film(NamedTuple):
@@ -142,6 +144,8 @@ def draw_scene(draw: Draw, casting: Casting, size: tuple[int, int], frames: int,
         person = draw_person(draw, palette, size, frames, action, tall, path, side)
         layers.append((casting.sprites + index + 1, person))
     order = torch.randperm(len(layers), generator=draw.generator).tolist()
+    if casting.people_in_front:
+        order.sort(key=lambda index: isinstance(layers[index][1], Person))
     return Scene(
         size=size,
         frames=frames,

@@ -16,11 +16,11 @@ from typing import Any
 from components.errors import InputError
 from components.files.atomic import staging_folder, write_json
 from components.files.json_files import read_json_object
+from components.progress import Progress, no_progress
 
 CARD = "synthetic.json"
 # Changes when the same settings give other films than before: sets of another version are written anew.
 VERSION = 1
-Told = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ def write_set(
     settings: Mapping[str, Any],
     items: Sequence[Item],
     finish: Callable[[Path], None] | None = None,
-    told: Told | None = None,
+    force: bool = False,
+    progress: Progress = no_progress,
 ) -> bool:
     """Write a set unless it is there with the same settings.
 
@@ -52,7 +53,8 @@ def write_set(
         settings: what the films follow from; they stand in the card.
         items: written in this order.
         finish: called with the folder when all items are there, for lists of them.
-        told: called with 1 after each item, also for those that an earlier run had written.
+        force: write it again even if it is there.
+        progress: told of each item, also of those that an earlier run had written.
 
     Returns:
         Whether anything was written.
@@ -69,19 +71,19 @@ def write_set(
     }
     partial = folder.parent / f".{folder.name}.partial"
     try:
-        if _is_there(folder, card):
+        if _is_there(folder, card) and not force:
             return False
         with _alone(partial):
-            if _is_there(folder, card):  # another process was quicker
+            if _is_there(folder, card) and not force:  # another process was quicker
                 return False
             if read_json_object(partial / CARD) != card:
                 for old in partial.iterdir():
                     _remove(old)
                 write_json(partial / CARD, card)
-            for item in items:
-                if not (partial / item.places[-1]).exists():
-                    _write_item(partial, item)
-                if told is not None:
+            with progress("films", len(items)) as told:
+                for item in items:
+                    if not (partial / item.places[-1]).exists():
+                        _write_item(partial, item)
                     told(1)
             if finish is not None:
                 finish(partial)

@@ -14,9 +14,10 @@ from PIL import Image
 from components.errors import InputError
 from components.media.masks import write_mask
 from components.media.video import write_mp4
+from components.progress import Progress, no_progress
 from components.synthetic.curves import Draw
 from components.synthetic.video_scenes import Casting, Film, draw_scene
-from components.synthetic.video_sets import Item, Told, write_set
+from components.synthetic.video_sets import Item, write_set
 
 _LIVELY = ("walk", "run", "jump", "warm_up", "boxing", "throw", "lift_dumbbell")
 # Classes of the training films: what they show. Walks do not use the class; it only makes the folders.
@@ -43,6 +44,8 @@ _DAVIS: dict[str, Casting] = {
 _TRAIN, _VAL, _EVALUATION = 50_001, 50_002, 50_003
 # What a sequence must offer: shares of the picture, of the frames, and overlap of the first mask with later ones.
 _LEAST_AREA, _LEAST_SEEN, _MOST_STILL = 0.006, 0.7, 0.5
+# Films shorter than this cannot get that far: what they must offer shrinks with their length.
+FULL_LENGTH = 16
 _TRIES = 40
 
 
@@ -55,7 +58,8 @@ def write_kinetics(
     width: int = 256,
     fps: float = 24.0,
     seed: int = 0,
-    told: Told | None = None,
+    force: bool = False,
+    progress: Progress = no_progress,
 ) -> bool:
     """Write films in the layout of Kinetics: `train_256/<class>/<video>.mp4` and `val_256/...`, H.264.
 
@@ -66,7 +70,8 @@ def write_kinetics(
         height, width: of the pictures, even.
         fps: frames per second that the files claim.
         seed: the same seed gives the same films.
-        told: called with 1 after each film.
+        force: write it again even if it is there.
+        progress: told of each film.
 
     Returns:
         Whether anything was written: a set with these settings is left as it is.
@@ -74,7 +79,7 @@ def write_kinetics(
     Raises:
         InputError: a number is out of range; the folder holds something else or cannot be written.
     """
-    _check(train_videos=(train_videos, 1), val_videos=(val_videos, 0), frames=(frames, 2))
+    check_counts(train_videos=(train_videos, 1), val_videos=(val_videos, 0), frames=(frames, 2))
     check_size(height, width)
     if not fps > 0:
         raise InputError(f"dataset.fps={fps}; expected a rate above 0")
@@ -88,7 +93,7 @@ def write_kinetics(
             place = f"{split}/{group}/{group}_{index:04d}.mp4"
             draw = (seed, stream, index)
             items.append(Item([place], partial(_write_film, place, draw, group, (height, width), frames, fps)))
-    return write_set(folder, "synthetic_kinetics", settings, items, told=told)
+    return write_set(folder, "synthetic_kinetics", settings, items, force=force, progress=progress)
 
 
 def write_davis(
@@ -98,7 +103,8 @@ def write_davis(
     height: int = 240,
     width: int = 432,
     seed: int = 0,
-    told: Told | None = None,
+    force: bool = False,
+    progress: Progress = no_progress,
 ) -> bool:
     """Write films with masks in the layout of DAVIS 2017.
 
@@ -112,7 +118,8 @@ def write_davis(
         frames: of each film.
         height, width: of the pictures, even.
         seed: the same seed gives the same films.
-        told: called with 1 after each film.
+        force: write it again even if it is there.
+        progress: told of each film.
 
     Returns:
         Whether anything was written: a set with these settings is left as it is.
@@ -120,7 +127,7 @@ def write_davis(
     Raises:
         InputError: as for `write_kinetics`.
     """
-    _check(sequences=(sequences, 1), frames=(frames, 2))
+    check_counts(sequences=(sequences, 1), frames=(frames, 2))
     check_size(height, width)
     settings = dict(sequences=sequences, frames=frames, height=height, width=width, seed=seed)
     kinds = list(_DAVIS)
@@ -138,7 +145,7 @@ def write_davis(
         lists.mkdir(parents=True, exist_ok=True)
         (lists / "val.txt").write_text("".join(f"{name}\n" for name in sorted(names)), encoding="utf-8")
 
-    return write_set(folder, "synthetic_davis", settings, items, finish, told)
+    return write_set(folder, "synthetic_davis", settings, items, finish, force, progress)
 
 
 def kinetics_film(seeds: tuple[int, ...], group: str, size: tuple[int, int], frames: int) -> Film:
@@ -165,6 +172,7 @@ def davis_film(seed: int, index: int, size: tuple[int, int], frames: int) -> Fil
 
 def is_worthwhile(ids: torch.Tensor, objects: int) -> bool:
     """Whether films of masks `[T, H, W]` show objects 1..n at the start, mostly later, and moving."""
+    most_still = 1 - (1 - _MOST_STILL) * min(1.0, len(ids) / FULL_LENGTH)
     for number in range(1, objects + 1):
         own = ids == number
         area = own.flatten(1).float().mean(1)
@@ -172,7 +180,7 @@ def is_worthwhile(ids: torch.Tensor, objects: int) -> bool:
             return False
         union = (own | own[0]).flatten(1).sum(1).clamp(min=1)
         still = ((own & own[0]).flatten(1).sum(1) / union)[1:].mean()
-        if still > _MOST_STILL:
+        if still > most_still:
             return False
     return True
 
@@ -196,7 +204,12 @@ def check_size(height: int, width: int) -> None:
             raise InputError(f"dataset.{key}={side}; expected an even number of pixels, at least 32")
 
 
-def _check(**numbers: tuple[int, int]) -> None:
+def check_counts(**numbers: tuple[int, int]) -> None:
+    """Numbers of the config as (value, least value), by key.
+
+    Raises:
+        InputError: one is too small.
+    """
     for key, (value, least) in numbers.items():
         if value < least:
             raise InputError(f"dataset.{key}={value}; expected at least {least}")
