@@ -13,13 +13,12 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from components.errors import InputError
+from components.media.mask_sequences import VOID
 
 # Of the image's diagonal: how far apart two boundaries may lie.
 BOUNDARY_TOLERANCE = 0.008
 # A frame counts for recall from here on (more than).
 RECALL_THRESHOLD = 0.5
-# Pixels nobody labelled; background in this task.
-VOID = 255
 GLOBAL_COLUMNS = ("J&F-Mean", "J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay")
 
 
