@@ -25,8 +25,10 @@ class Watched(TinyModule):
         if batch_idx == 2:
             self.ends.append({name: value.detach().clone() for name, value in self.state_dict().items()})
 
-    def on_validation_start(self) -> None:
-        self.validated.append(self.net[0].weight.detach().clone())
+    def validation_step(self, batch: torch.Tensor, batch_idx: int) -> None:
+        super().validation_step(batch, batch_idx)
+        if batch_idx == 0:
+            self.validated.append(self.net[0].weight.detach().clone())
 
 
 def mean(states: list[dict[str, torch.Tensor]], name: str) -> torch.Tensor:
