@@ -1,0 +1,62 @@
+"""Clips of video files, as Kinetics has them: one folder per class, the class itself unused."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from torch import Tensor
+
+from components.media.clip_reader import BrokenVideoError, ClipReader, broken_video
+from datamodules.videowalk.clip_index import ClipIndex
+
+
+class VideoClips:
+    """Clips of videos by timestamp.
+
+    Args:
+        names: path of each video, as reports show it.
+        locations: what FFmpeg opens for each video: a file, or a part of one.
+        index: clips of the same videos.
+        skipped: videos that cannot be used, with the reason.
+        reader: reads frames; every process opens files of its own.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        locations: Sequence[str],
+        index: ClipIndex,
+        skipped: Mapping[str, str] | None = None,
+        reader: ClipReader | None = None,
+    ) -> None:
+        if not len(names) == len(locations) == len(index.clips_per_video):
+            raise ValueError(
+                f"{len(names)} names, {len(locations)} places and {len(index.clips_per_video)} indexed videos"
+            )
+        self.names = names
+        self.locations = locations
+        self.index = index
+        self.skipped = dict(skipped or {})
+        self.reader = ClipReader() if reader is None else reader
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Clips of every video, `[V]` int64."""
+        return self.index.clips_per_video
+
+    def name(self, video: int) -> str:
+        """Path of a video."""
+        return self.names[video]
+
+    def read(self, video: int, clip: int) -> Tensor:
+        """Frames of a clip, uint8 `[T, 3, H, W]`.
+
+        Raises:
+            BrokenVideoError: they cannot be read.
+        """
+        pts = self.index.timestamps[video][self.index.frames(video, clip)]
+        try:
+            return self.reader.read(self.locations[video], pts)
+        except BrokenVideoError as error:
+            if self.names[video] == error.path:
+                raise
+            raise broken_video(self.names[video], error.reason) from error
