@@ -5,10 +5,10 @@ Configuration, weights and tolerances come from the cases; `TROUPE_GOLDEN` selec
 
 import pytest
 
-from tests.golden import videowalk_clips, videowalk_metrics, videowalk_propagation, videowalk_walks
+from tests.golden import videowalk_clips, videowalk_metrics, videowalk_patches, videowalk_propagation, videowalk_walks
 from tests.golden.harness import case_names, load_case
 
-PARTS = (videowalk_clips, videowalk_metrics, videowalk_propagation, videowalk_walks)
+PARTS = (videowalk_clips, videowalk_metrics, videowalk_patches, videowalk_propagation, videowalk_walks)
 HANDLERS = {name: handler for part in PARTS for name, handler in part.HANDLERS.items()}
 # Cases that must exist; where the folder is absent they are skipped by name rather than vanish.
 CASES = sorted(set(case_names("videowalk")) | set(HANDLERS))
