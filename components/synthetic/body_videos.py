@@ -91,7 +91,7 @@ def write_vip(
     """Write films with body parts in the layout of VIP.
 
     `Images/videos<id>/000000000001.jpg`, `Annotations/Category_ids/videos<id>/000000000001.png` (grey pictures whose
-    values are the classes of `VIP_CLASSES`) and `lists/val_videos.txt`.
+    values count `VIP_CLASSES`) and `lists/val_videos.txt`.
 
     Args:
         folder: made if missing.

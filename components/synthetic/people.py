@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from components.body.evaluation_names import JHMDB_JOINTS, VIP_CLASSES
 from components.body.loader import load_body
 from components.body.model import BodyModel
 from components.geometry.meshes import face_corners, vertex_normals
@@ -18,17 +19,13 @@ from components.synthetic.curves import Draw, wander
 from components.synthetic.performers import draw_performers
 from components.synthetic.textures import draw_texture
 
-# Joints of JHMDB in its order, as means of joints of ours (24 SMPL joints).
-JHMDB_JOINTS: tuple[tuple[str, tuple[int, ...]], ...] = (
-    ("neck", (12,)), ("belly", (0, 3)), ("face", (15,)), ("right_shoulder", (17,)), ("left_shoulder", (16,)),
-    ("right_hip", (2,)), ("left_hip", (1,)), ("right_elbow", (19,)), ("left_elbow", (18,)), ("right_knee", (5,)),
-    ("left_knee", (4,)), ("right_wrist", (21,)), ("left_wrist", (20,)), ("right_ankle", (8,)), ("left_ankle", (7,)),
-)  # fmt: skip
-# Classes of VIP in its order.
-VIP_CLASSES: tuple[str, ...] = (
-    "background", "hat", "hair", "sun-glasses", "upper-clothes", "dress", "coat", "socks", "pants", "gloves", "scarf",
-    "skirt", "torso-skin", "face", "right-arm", "left-arm", "right-leg", "left-leg", "right-shoe", "left-shoe",
-)  # fmt: skip
+# Joints of JHMDB as means of joints of ours (24 SMPL joints).
+_JHMDB_OF: dict[str, tuple[int, ...]] = {
+    "neck": (12,), "belly": (0, 3), "face": (15,), "right-shoulder": (17,), "left-shoulder": (16,), "right-hip": (2,),
+    "left-hip": (1,), "right-elbow": (19,), "left-elbow": (18,), "right-knee": (5,), "left-knee": (4,),
+    "right-wrist": (21,), "left-wrist": (20,), "right-ankle": (8,), "left-ankle": (7,),
+}  # fmt: skip
+# Parts of the body that are of one class of VIP whatever is worn; shins and lower arms are not.
 _VIP_OF_PART: dict[str, str] = {
     "head": "face",
     "eyes": "face",
@@ -113,7 +110,7 @@ class Person:
 
     def jhmdb_joints(self) -> Tensor:
         """`[T, 15, 2]` x and y in pixels, the first pixel's centre is 0."""
-        return torch.stack([self.joints[:, list(own), :2].mean(1) for _, own in JHMDB_JOINTS], dim=1)
+        return torch.stack([self.joints[:, list(_JHMDB_OF[name]), :2].mean(1) for name in JHMDB_JOINTS], dim=1)
 
 
 def draw_person(

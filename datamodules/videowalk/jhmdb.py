@@ -12,15 +12,12 @@ from typing import Literal
 
 import numpy as np
 
+from components.body.evaluation_names import JHMDB_JOINTS
 from components.errors import InputError
 from components.files.mat_files import read_mat
 from components.media.frame_sequences import FrameSequence, open_frames
 from datamodules.videowalk.listing import chosen, read_names
 
-JHMDB_JOINTS: tuple[str, ...] = (
-    "neck", "belly", "face", "right-shoulder", "left-shoulder", "right-hip", "left-hip", "right-elbow", "left-elbow",
-    "right-knee", "left-knee", "right-wrist", "left-wrist", "right-ankle", "left-ankle",
-)  # fmt: skip
 _MARKS = {"train": "1", "test": "2"}
 _VARIABLE = "pos_img"
 

@@ -9,15 +9,11 @@ Source: Zhou et al. 2018 (arXiv:1808.00661).
 from collections.abc import Sequence
 from pathlib import Path
 
+from components.body.evaluation_names import VIP_CLASSES as VIP_CLASSES
 from components.errors import InputError
 from components.media.frame_sequences import open_frames
 from components.media.mask_sequences import MaskSequence
 from datamodules.videowalk.listing import chosen, read_names
-
-VIP_CLASSES: tuple[str, ...] = (
-    "background", "hat", "hair", "sun-glasses", "upper-clothes", "dress", "coat", "socks", "pants", "gloves", "scarf",
-    "skirt", "torso-skin", "face", "right-arm", "left-arm", "right-leg", "left-leg", "right-shoe", "left-shoe",
-)  # fmt: skip
 
 
 def is_vip(root: str | Path) -> bool:

@@ -8,10 +8,9 @@ from components.errors import InputError
 from components.files.mat_writer import write_mat
 from components.media.mask_sequences import fingerprint
 from components.media.masks import write_mask
-from components.synthetic import people
 from datamodules.videowalk.davis import is_davis, read_davis
-from datamodules.videowalk.jhmdb import JHMDB_JOINTS, is_jhmdb, read_jhmdb
-from datamodules.videowalk.vip import VIP_CLASSES, is_vip, read_vip
+from datamodules.videowalk.jhmdb import is_jhmdb, read_jhmdb
+from datamodules.videowalk.vip import is_vip, read_vip
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "davis_mini"
 
@@ -133,8 +132,3 @@ def test_vip(tmp_path: Path) -> None:
     (tmp_path / "VIP_Fine" / "Annotations" / "Category_ids" / "videos1" / "000000000001.png").unlink()
     with pytest.raises(InputError, match="first frame"):
         read_vip(tmp_path)
-
-
-def test_names_are_those_of_the_synthetic_people() -> None:
-    assert [name.replace("_", "-") for name, _ in people.JHMDB_JOINTS] == list(JHMDB_JOINTS)
-    assert VIP_CLASSES == people.VIP_CLASSES
