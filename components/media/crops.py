@@ -105,15 +105,15 @@ def resample_windows(images: Tensor, windows: Windows, crops: Tensor, mirrored: 
         `[F, N, C, side, side]`, contiguous.
     """
     crops = crops.to(images.device, images.dtype)
-    rows = _sample_places(crops[..., 0], crops[..., 2], windows.side)
-    columns = _sample_places(crops[..., 1], crops[..., 3], windows.side)
+    rows = sample_places(crops[..., 0], crops[..., 2], windows.side)
+    columns = sample_places(crops[..., 1], crops[..., 3], windows.side)
     if mirrored is not None:
         columns = torch.where(mirrored.to(images.device)[..., None], columns.flip(-1), columns)
     sample = sample_by_rows if images.device.type == "cpu" else sample_by_grid
     return sample(images, windows, rows, columns)
 
 
-def _sample_places(start: Tensor, length: Tensor, size: int) -> Tensor:
+def sample_places(start: Tensor, length: Tensor, size: int) -> Tensor:
     """Where the pixels of the result lie in their window, `[F, N, size]`, the first pixel's centre at 0."""
     steps = torch.arange(size, dtype=start.dtype, device=start.device) + 0.5
     inside = (steps * (length / size)[..., None] - 0.5).clamp_min(0.0)
