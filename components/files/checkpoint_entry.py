@@ -1,6 +1,7 @@
 """The entry that makes a checkpoint of ours self-contained: from it alone model and data can be rebuilt."""
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 from components.files.plain_data import plain
@@ -31,4 +32,30 @@ def troupe_entry(system: str, experiment: str, config: Mapping[str, Any], facts:
         "experiment": experiment,
         "config": plain(config),
         "facts": plain(facts),
+    }
+
+
+def imported_checkpoint(
+    system: str, experiment: str, config: Mapping[str, Any], facts: Mapping[str, Any], state: Mapping[str, Any],
+    epoch: int = 0, step: int = 0,
+) -> dict[str, Any]:  # fmt: skip
+    """Weights of somebody else as a checkpoint in Lightning's layout; a training starts afresh from it.
+
+    Args:
+        system: the paper.
+        experiment: the one that comes nearest.
+        config: its resolved config with the sizes of the file.
+        facts: what is known of the data.
+        state: weights of `module.net`.
+        epoch, step: how long it was trained, 0 where unknown.
+    """
+    return {
+        "state_dict": {f"net.{name}": value for name, value in state.items()},
+        "epoch": epoch,
+        "global_step": step,
+        "pytorch-lightning_version": version("lightning"),
+        "loops": {},
+        "optimizer_states": [],
+        "lr_schedulers": [],
+        CHECKPOINT_KEY: troupe_entry(system, experiment, config, facts),
     }

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from components.body.skeleton import SMPL_JOINTS
 from components.errors import InputError
+from components.files.checkpoint_entry import imported_checkpoint
 from components.files.tensor_files import read_tensors
 from lightning_modules.actor.networks.gru_recognizer import GRURecognizer
 from lightning_modules.actor.networks.stgcn import STGCNRecognizer, spatial_partitions
 from lightning_modules.actor.rotation2xyz import JOINT_ROWS
 from lightning_modules.actor.upstream import data_set_config, imported_facts
-from lightning_modules.actor.upstream_files import check_shapes, imported_checkpoint
+from lightning_modules.actor.upstream_files import check_shapes
 
 Kind = Literal["gru", "stgcn"]
 
@@ -219,4 +220,5 @@ def convert_recognizer(checkpoint: str | Path, body: str | None = None) -> dict[
         "optimizer": optimizer,
         "scheduler": None,
     }
-    return imported_checkpoint(experiment, config, imported_facts(path, data_set, classes), ours, step=iteration)
+    facts = imported_facts(path, data_set, classes)
+    return imported_checkpoint("actor", experiment, config, facts, ours, step=iteration)

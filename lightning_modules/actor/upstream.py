@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from components.files.checkpoint_entry import imported_checkpoint
 from lightning_modules.actor.networks.cvae import ActorCVAE
-from lightning_modules.actor.upstream_files import check_shapes, imported_checkpoint, read_options, read_state
+from lightning_modules.actor.upstream_files import check_shapes, read_options, read_state
 from lightning_modules.actor.upstream_names import Part, from_upstream, layout_of
 from lightning_modules.actor.upstream_networks import Architecture, infer_sizes, part_of, recognise
 
@@ -124,7 +125,7 @@ def convert_actor(checkpoint: str | Path) -> dict[str, Any]:
     config["data"] |= data_set_config(data_set)
     epoch = re.search(r"(\d+)", path.name)
     return imported_checkpoint(
-        "actor_mix" if pair else "actor", config, facts, state, epoch=int(epoch[1]) if epoch else 0
+        "actor", "actor_mix" if pair else "actor", config, facts, state, epoch=int(epoch[1]) if epoch else 0
     )
 
 

@@ -1,7 +1,6 @@
 """Files of the published ACTOR code, generators and recognisers: read without trust, rebuilt as checkpoints of ours."""
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ import yaml
 from torch import Tensor
 
 from components.errors import InputError
-from components.files.checkpoint_entry import CHECKPOINT_KEY, troupe_entry
 from components.files.tensor_files import read_tensors
 
 
@@ -62,28 +60,3 @@ def check_shapes(path: Path, state: Mapping[str, Tensor], expected: Mapping[str,
                 f"checkpoint={path} has {found.get(name, 'nothing')} for '{name}' (our name); "
                 f"expected {wanted.get(name, 'nothing')}"
             )
-
-
-def imported_checkpoint(
-    experiment: str, config: Mapping[str, Any], facts: Mapping[str, Any], state: Mapping[str, Tensor],
-    epoch: int = 0, step: int = 0,
-) -> dict[str, Any]:  # fmt: skip
-    """Lightning's layout with the entry that model and data are rebuilt from; a training starts afresh from it.
-
-    Args:
-        experiment: the one that comes nearest.
-        config: its resolved config with the sizes of the file.
-        facts: what is known of the data.
-        state: weights of `module.net`.
-        epoch, step: how long it was trained, 0 where unknown.
-    """
-    return {
-        "state_dict": {f"net.{name}": value for name, value in state.items()},
-        "epoch": epoch,
-        "global_step": step,
-        "pytorch-lightning_version": version("lightning"),
-        "loops": {},
-        "optimizer_states": [],
-        "lr_schedulers": [],
-        CHECKPOINT_KEY: troupe_entry("actor", experiment, config, facts),
-    }
