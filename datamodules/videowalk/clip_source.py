@@ -1,7 +1,6 @@
 """What every kind of training video offers: clips that are counted beforehand and read one at a time."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +22,10 @@ class ClipSource(Protocol):
         """Clips of every video, `[V]` int64; videos that are too short for one have 0."""
 
     @property
+    def keys(self) -> Sequence[str]:
+        """Name of every video below the folder of all: the same on every machine."""
+
+    @property
     def skipped(self) -> Mapping[str, str]:
         """Videos that cannot be used, with the reason."""
 
@@ -40,6 +43,8 @@ class ClipSource(Protocol):
 def check_source(source: ClipSource, root: str, on_error: str, max_fail_ratio: float, why_short: str) -> None:
     """Refuse videos of which none, or too few, can be used.
 
+    Videos that cannot be used may be among the counted ones (without clips) or not.
+
     Args:
         source: the videos.
         root: where they are from, for the message.
@@ -50,7 +55,7 @@ def check_source(source: ClipSource, root: str, on_error: str, max_fail_ratio: f
     Raises:
         InputError: no clips at all, or broken videos beyond what is admitted.
     """
-    broken, total = len(source.skipped), len(source.counts) + len(source.skipped)
+    broken, total = len(source.skipped), len({*map(source.name, range(len(source.counts))), *source.skipped})
     examples = listing([f"{path}: {reason}" for path, reason in source.skipped.items()])
     if broken and on_error == "raise":
         raise InputError(
@@ -63,7 +68,8 @@ def check_source(source: ClipSource, root: str, on_error: str, max_fail_ratio: f
             f"That is more than data.max_fail_ratio={max_fail_ratio:g} admits: mend or remove them, or raise it"
         )
     if not source.counts.any():
-        longest = f"none of {len(source.counts)} videos is long enough" if len(source.counts) else "there are no videos"
+        sound = total - broken
+        longest = f"none of {sound} videos is long enough" if sound else "there are no videos"
         raise InputError(f"{root}: {longest}; a clip takes {why_short}.\nLower data.clip_len, or give other videos")
 
 
@@ -71,9 +77,3 @@ def listing(texts: Sequence[str]) -> str:
     """The first few texts, and how many more there are."""
     more = f"; and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
     return "; ".join(texts[:_SHOWN]) + more
-
-
-def relative_name(path: str, root: str) -> str:
-    """A path below a root in posix form, the same on every machine; other paths stay as they are."""
-    name = PurePosixPath(path)
-    return str(name.relative_to(root)) if name.is_relative_to(root) else str(name)

@@ -39,6 +39,7 @@ class FrameClips:
         on_error: a video with fewer than `clip_len` pictures: `raise`, or `skip` it (it then has no clips).
         allow_repeated_frames: take clips of identical pictures from such a video, as published.
         skipped: folders that cannot be used, with the reason.
+        root: folder of all; `keys` are the paths below it.
 
     Raises:
         InputError: a value out of range, or a video that is too short.
@@ -52,12 +53,14 @@ class FrameClips:
         on_error: Literal["skip", "raise"] = "skip",
         allow_repeated_frames: bool = False,
         skipped: Mapping[str, str] | None = None,
+        root: str | Path = "",
     ) -> None:
         if clip_len < 1 or frame_gap < 1:
             raise InputError(
                 f"data.clip_len={clip_len} and data.frame_gap={frame_gap} must be at least 1 picture and 1 frame"
             )
         self.folders = list(folders)
+        self.keys = [_below(folder.path, Path(root)) for folder in self.folders]
         self.clip_len = clip_len
         self.skipped = dict(skipped or {})
         lengths = np.array([folder.num_frames for folder in self.folders], dtype=np.int64)
@@ -104,7 +107,7 @@ class FrameClips:
         return torch.stack(frames).permute(0, 3, 1, 2).contiguous()
 
 
-def open_frames_of(root: str | Path) -> tuple[list[FrameFolder], dict[str, str]]:
+def open_frames_of(root: str | Path, key: str = "data.root") -> tuple[list[FrameFolder], dict[str, str]]:
     """The videos of a list file or below a folder, and the folders that cannot be used with the reason.
 
     Raises:
@@ -112,16 +115,16 @@ def open_frames_of(root: str | Path) -> tuple[list[FrameFolder], dict[str, str]]
     """
     root = Path(root).expanduser()
     if root.is_file():
-        return read_frame_list(root)
+        return read_frame_list(root, key)
     if root.is_dir():
-        return find_frame_folders(root)
+        return find_frame_folders(root, key)
     raise InputError(
-        f"data.root={root}: no such file or folder.\n"
+        f"{key}={root}: no such file or folder.\n"
         "Give a list file (lines `folder number_of_frames`) or a folder that holds one folder of pictures per video"
     )
 
 
-def read_frame_list(file: Path) -> tuple[list[FrameFolder], dict[str, str]]:
+def read_frame_list(file: Path, key: str = "data.root") -> tuple[list[FrameFolder], dict[str, str]]:
     """Videos of a list, one line `folder number_of_frames` each; relative folders lie beside the list.
 
     Raises:
@@ -130,7 +133,7 @@ def read_frame_list(file: Path) -> tuple[list[FrameFolder], dict[str, str]]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"data.root={file}: cannot be read as a list of frame folders ({error})") from error
+        raise InputError(f"{key}={file}: cannot be read as a list of frame folders ({error})") from error
     folders, missing = [], {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -138,7 +141,7 @@ def read_frame_list(file: Path) -> tuple[list[FrameFolder], dict[str, str]]:
         name, count = (["", *line.rsplit(maxsplit=1)])[-2:]
         if not name or not count.isdecimal() or len(count) > 9 or "\0" in name:
             raise InputError(
-                f"data.root={file}, line {number}: '{line.strip()[:80]}' is not `folder number_of_frames`,\n"
+                f"{key}={file}, line {number}: '{line.strip()[:80]}' is not `folder number_of_frames`,\n"
                 "for example `videos/jump 120`"
             )
         path = str(file.parent / name.strip())
@@ -147,11 +150,11 @@ def read_frame_list(file: Path) -> tuple[list[FrameFolder], dict[str, str]]:
         else:
             missing[path] = "no such folder"
     if not folders and not missing:
-        raise InputError(f"data.root={file}: the list is empty; expected lines `folder number_of_frames`")
+        raise InputError(f"{key}={file}: the list is empty; expected lines `folder number_of_frames`")
     return folders, missing
 
 
-def find_frame_folders(root: Path) -> tuple[list[FrameFolder], dict[str, str]]:
+def find_frame_folders(root: Path, key: str = "data.root") -> tuple[list[FrameFolder], dict[str, str]]:
     """Every folder at or below a root that holds pictures, sorted by path; only names are looked at.
 
     Raises:
@@ -168,10 +171,14 @@ def find_frame_folders(root: Path) -> tuple[list[FrameFolder], dict[str, str]]:
             bad[path] = str(error).splitlines()[0].removeprefix(f"frames {path}: ")
     if not folders and not bad:
         raise InputError(
-            f"data.root={root}: no pictures below it ({', '.join(suffix[1:] for suffix in PICTURE_SUFFIXES)}).\n"
+            f"{key}={root}: no pictures below it ({', '.join(suffix[1:] for suffix in PICTURE_SUFFIXES)}).\n"
             "Expected one folder per video with pictures named by number; for video files take data=kinetics_clips"
         )
     return folders, bad
+
+
+def _below(path: str, root: Path) -> str:
+    return Path(path).relative_to(root).as_posix() if Path(path).is_relative_to(root) else path
 
 
 def _others(number: int) -> str:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from components.media.clip_reader import BrokenVideoError, ClipReader, broken_video
 from datamodules.videowalk.clip_index import ClipIndex
+from datamodules.videowalk.video_index import VideoIndex
 
 
 class VideoClips:
@@ -14,6 +15,7 @@ class VideoClips:
 
     Args:
         names: path of each video, as reports show it.
+        keys: the same below the folder of all, the same on every machine; None = `names`.
         locations: what FFmpeg opens for each video: a file, or a part of one.
         index: clips of the same videos.
         skipped: videos that cannot be used, with the reason.
@@ -27,12 +29,14 @@ class VideoClips:
         index: ClipIndex,
         skipped: Mapping[str, str] | None = None,
         reader: ClipReader | None = None,
+        keys: Sequence[str] | None = None,
     ) -> None:
         if not len(names) == len(locations) == len(index.clips_per_video):
             raise ValueError(
                 f"{len(names)} names, {len(locations)} places and {len(index.clips_per_video)} indexed videos"
             )
         self.names = names
+        self.keys = names if keys is None else keys
         self.locations = locations
         self.index = index
         self.skipped = dict(skipped or {})
@@ -42,6 +46,18 @@ class VideoClips:
     def counts(self) -> np.ndarray:
         """Clips of every video, `[V]` int64."""
         return self.index.clips_per_video
+
+    @classmethod
+    def of_index(
+        cls, videos: VideoIndex, clip_len: int = 4, step: int = 1, frame_rate: float | None = 8
+    ) -> "VideoClips":
+        """Clips of the sound videos of an index; broken ones are among `skipped`.
+
+        Raises:
+            InputError: a value out of range.
+        """
+        paths = [videos.path(video) for video in range(len(videos))]
+        return cls(paths, paths, videos.clips(clip_len, step, frame_rate), videos.broken, keys=videos.names)
 
     def name(self, video: int) -> str:
         """Path of a video."""

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 
-from components.media.clip_reader import ClipReader
 from datamodules.videowalk.clip_index import ClipIndex
 from datamodules.videowalk.kinetics_clips import VideoClips
 from datamodules.videowalk.shard_files import read_shards, timestamp_table
@@ -32,7 +31,7 @@ class ShardClips(VideoClips):
         places = [
             _part(shards[shard], video.offset, video.size) for video, shard in zip(videos, self.shards, strict=True)
         ]
-        super().__init__(names, places, index, skipped, ClipReader())
+        super().__init__(names, places, index, skipped, keys=[video.name for video in videos])
 
 
 def _part(file: Path, offset: int, size: int) -> str:

@@ -14,6 +14,7 @@ class ToyClips:
         self.broken_clips = set(broken_clips)
         self.broken_videos = set(broken_videos)
         self.skipped = dict(skipped)
+        self.keys = [self.name(video) for video in range(len(self.counts))]
 
     def name(self, video):
         return f"class/video{video}.mp4"
