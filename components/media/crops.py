@@ -64,6 +64,16 @@ def _largest(height: int, width: int, ratio: tuple[float, float]) -> tuple[float
     return height, width
 
 
+def resized(images: Tensor, size: int) -> Tensor:
+    """`[n, 3, H, W]` squeezed to a square, bilinear with a low-pass filter; uint8 stays uint8 (rounded)."""
+    if images.shape[-2:] == (size, size):
+        return images
+    if images.dtype == torch.uint8 and images.device.type != "cpu":
+        # Only the CPU has a kernel for bytes.
+        return resized(images.float(), size).round_().clamp_(0, 255).byte()
+    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+
+
 class Windows(NamedTuple):
     """A grid of square windows over images.
 

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from components.errors import InputError
 from components.media.colour_jitter import ColourJitter, JitterDraws
 from components.media.crops import Windows, random_crops, resample_windows
-from components.media.normalization import CRW_TRAINING, PictureNormalization
+from components.media.normalization import CRW_TRAINING, Normalization, PictureNormalization
 
 # One for everything, or one for each entry of the first axis.
 Generators = Generator | Sequence[Generator] | None
@@ -113,12 +113,12 @@ class PatchGrid:
         crops = crops.reshape(len(images), nodes, 4)
         look = join_looks([look for _, look in parts])
         mirrored = None if look.mirrored is None else look.mirrored.view(len(images), nodes)
-        if self.colour_jitter is None or look.jitter is None:
-            # Normalising commutes with resampling, and a frame has fewer pixels than its overlapping patches.
+        if look.jitter is None and isinstance(self.normalization, Normalization):
+            # It is linear, so it commutes with resampling, and a frame has fewer pixels than its overlapping patches.
             patches = resample_windows(self.normalization.apply(images), windows, crops, mirrored)
         else:
             patches = resample_windows(images, windows, crops, mirrored).flatten(0, 1)
-            patches = self.normalization.apply(self.colour_jitter.apply(patches, look.jitter))
+            patches = self.normalization.apply(recoloured(patches, self.colour_jitter, look.jitter))
         return patches.reshape(*frames.shape[:-3], 3 * nodes, self.patch_size, self.patch_size)
 
 
@@ -151,9 +151,8 @@ class WholeFrame:
         look = join_looks(
             [draw_look(share, self.colour_jitter, self.flip, part) for part, share in shares(generator, len(images))]
         )
-        if self.colour_jitter is not None and look.jitter is not None:
-            images = self.colour_jitter.apply(images, look.jitter)
-        return self.normalization.apply(mirror(images, look.mirrored)).view(frames.shape)
+        images = mirror(recoloured(images, self.colour_jitter, look.jitter), look.mirrored)
+        return self.normalization.apply(images).view(frames.shape)
 
 
 class Look(NamedTuple):
@@ -175,6 +174,11 @@ def join_looks(looks: Sequence[Look]) -> Look:
     mirrored = [look.mirrored for look in looks if look.mirrored is not None]
     colours = JitterDraws(*(torch.cat(draws) for draws in zip(*jitters, strict=True))) if jitters else None
     return Look(colours, torch.cat(mirrored) if mirrored else None)
+
+
+def recoloured(images: Tensor, jitter: ColourJitter | None, draws: JitterDraws | None) -> Tensor:
+    """Pictures `[n, 3, H, W]` with the drawn colours, or as they are where none are drawn."""
+    return images if jitter is None or draws is None else jitter.apply(images, draws)
 
 
 def mirror(images: Tensor, mirrored: Tensor | None) -> Tensor:

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from components.errors import InputError
 from components.media.colour_jitter import ColourJitter, JitterDraws
-from components.media.crops import random_crops
+from components.media.crops import random_crops, resized
 from components.media.patches import Generators, check_crop_ranges, draw_look, join_looks, mirror, shares
 from datamodules.videowalk.patches import option_names
 
@@ -88,16 +87,6 @@ class FrameTransform:
         for group, target, (top, left, rows, columns) in parts:
             target.copy_(resized(group[..., top : top + rows, left : left + columns], self.img_size))
         return result
-
-
-def resized(images: Tensor, size: int) -> Tensor:
-    """`[n, 3, H, W]` squeezed to a square, bilinear with a low-pass filter; uint8 stays uint8 (rounded)."""
-    if images.shape[-2:] == (size, size):
-        return images
-    if images.dtype == torch.uint8 and images.device.type != "cpu":
-        # Only the CPU has a kernel for bytes.
-        return resized(images.float(), size).round_().clamp_(0, 255).byte()
-    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
 
 
 def _changed(images: Tensor, jitter: ColourJitter, draws: JitterDraws) -> Tensor:

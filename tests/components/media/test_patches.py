@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from components.errors import InputError
-from components.media.normalization import IMAGENET
+from components.media.normalization import GRAY_LAB, IMAGENET, Normalization
 from components.media.patches import PatchGrid, WholeFrame
 
 
@@ -75,6 +75,15 @@ def test_bytes_and_floats_give_the_same() -> None:
     clip = torch.randint(0, 256, (2, 3, 9, 9), dtype=torch.uint8, generator=seeded(4))
     for transform in (PatchGrid(4), WholeFrame()):
         torch.testing.assert_close(transform(clip, seeded(1)), transform(clip / 255, seeded(1)))
+
+
+def test_lightness_is_taken_of_the_patches() -> None:
+    # It is not linear: of resampled pixels it differs from resampled lightness.
+    frames = torch.rand(2, 3, 8, 8, generator=seeded(5))
+    unit = Normalization((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    expected = GRAY_LAB.apply(PatchGrid(4, normalization=unit)(frames, seeded(1)).view(2, -1, 3, 4, 4))
+    ours = PatchGrid(4, normalization=GRAY_LAB)(frames, seeded(1)).view(2, -1, 3, 4, 4)
+    torch.testing.assert_close(ours, expected)
 
 
 def test_frames_smaller_than_a_patch() -> None:

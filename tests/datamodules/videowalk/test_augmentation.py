@@ -4,8 +4,8 @@ import torch
 from PIL import Image
 
 from components.errors import InputError
-from components.media.crops import random_crops
-from datamodules.videowalk.augmentation import FrameTransform, resized
+from components.media.crops import random_crops, resized
+from datamodules.videowalk.augmentation import FrameTransform
 
 
 def seeded(seed: int) -> torch.Generator:
