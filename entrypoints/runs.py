@@ -47,6 +47,11 @@ class LoadedRun:
         """Whether the run kept an average of its weights (`callbacks=ema`)."""
         return _RAW_WEIGHTS in self.checkpoint
 
+    def state(self, weights: Weights = "average") -> dict[str, Any]:
+        """The weights of the model, `weights` as in `load_module`."""
+        state: dict[str, Any] = self.checkpoint[_RAW_WEIGHTS if weights == "raw" and self.has_average else "state_dict"]
+        return state
+
 
 def find_checkpoint(run: str | Path) -> Path:
     """The checkpoint of a run folder (best, else last) or the file itself.
@@ -177,9 +182,8 @@ def load_weights(module: Any, run: LoadedRun, what: str, weights: Weights = "ave
     Raises:
         InputError: names or shapes differ.
     """
-    kept = _RAW_WEIGHTS if weights == "raw" and run.has_average else "state_dict"
     try:
-        module.load_state_dict(run.checkpoint[kept], strict=True)
+        module.load_state_dict(run.state(weights), strict=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(

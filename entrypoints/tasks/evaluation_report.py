@@ -10,26 +10,32 @@ from components.files.json_files import read_json_object
 from entrypoints.tasks.tables import Table
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
 
 
 @dataclass
 class Report:
-    """Flat metrics (`eval/...`, `test/...`), tables and figures by file name, further text files by name and ending."""
+    """Flat metrics (`eval/...`, `test/...`), tables, figures and pictures by file name, text files by name and ending.
+
+    Pictures are uint8 `[H, W, 3]`.
+    """
 
     title: str
     metrics: dict[str, float] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
     figures: "dict[str, Callable[[], Figure]]" = field(default_factory=dict)
+    pictures: "dict[str, Callable[[], np.ndarray]]" = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """Write `metrics.json`, `<table>.csv`, `<table>.md`, `figures/<figure>.png` and the further files.
+        """Write `metrics.json`, `<table>.csv`, `<table>.md`, `figures/<figure or picture>.png` and the further files.
 
         Raises:
             InputError: the folder cannot be written.
         """
         from callbacks.figures import save_figure
+        from components.media.pictures import write_png
 
         write_json(folder / "metrics.json", self.metrics)
         for name, table in self.tables.items():
@@ -38,6 +44,8 @@ class Report:
             write_text(folder / name, text)
         for name, draw in self.figures.items():
             save_figure(folder / "figures" / f"{name}.png", draw())
+        for name, paint in self.pictures.items():
+            write_png(folder / "figures" / f"{name}.png", paint())
 
 
 def merge_metrics(file: Path, metrics: dict[str, float]) -> None:
