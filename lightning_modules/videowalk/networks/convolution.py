@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from components.errors import InputError
+from lightning_modules.videowalk.networks import winograd
 
 
 class BorderConv2d(nn.Conv2d):
@@ -29,6 +30,10 @@ class BorderConv2d(nn.Conv2d):
         super().__init__(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
 
     def forward(self, input: Tensor) -> Tensor:
+        if self.kernel_size == (3, 3) and self.stride == (1, 1) and input.dtype == self.weight.dtype:
+            channels = min(self.weight.shape[:2])
+            if winograd.suits(input.shape[0], channels, input.shape[2], input.shape[3], input):
+                return winograd.convolve(input, self.weight, self.border)
         if self.border == "zeros":
             return F.conv2d(input, self.weight, None, self.stride, self.padding)
         return F.conv2d(reflected(input, int(self.padding[0])), self.weight, None, self.stride)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from components.errors import InputError
 from components.media.normalization import named_normalization
+from lightning_modules.videowalk.networks import winograd
 from lightning_modules.videowalk.networks.convolution import BorderConv2d
 from lightning_modules.videowalk.networks.encoders import Encoder
 
@@ -126,12 +127,9 @@ class ResNet(Encoder):
             from lightning_modules.videowalk.networks.weight_files import load_weights
 
             load_weights(self, weights, layout)
-        # Convolutions of a CPU and of tensor cores read channels-last without reordering; values are the same.
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor) -> Tensor:
-        x = images.contiguous(memory_format=torch.channels_last)
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(self.relu(self.bn1(self.conv1(images.contiguous(memory_format=self._format(images))))))
         return self.layer4(self.layer3(self.layer2(self.layer1(x))))
 
     def without(self, layers: Sequence[str]) -> Self:
@@ -146,6 +144,12 @@ class ResNet(Encoder):
         other._modules = dict(self._modules)
         other._remove(removed)
         return other
+
+    def _format(self, images: Tensor) -> torch.memory_format:
+        """Direct convolutions are faster on channels-last maps, those by Winograd read contiguous ones."""
+        height, width = (-(-size // self.stride) for size in images.shape[-2:])
+        small = winograd.suits(len(images), self._channels["layer2"], height, width, images)
+        return torch.contiguous_format if small else torch.channels_last
 
     def _initialise(self) -> None:
         for module in self.modules():
