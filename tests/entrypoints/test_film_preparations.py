@@ -1,5 +1,6 @@
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
@@ -8,7 +9,7 @@ from components.errors import InputError
 from entrypoints import prepare
 from entrypoints.film_preparations import synthetic_davis, synthetic_jhmdb, synthetic_kinetics, synthetic_vip
 
-TINY = dict(frames=3, height=32, width=48)
+TINY: dict[str, Any] = dict(frames=3, height=32, width=48)
 
 
 def test_each_set_is_written_once(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from components.synthetic.body_videos import (
 from datamodules.videowalk.jhmdb import read_jhmdb
 from datamodules.videowalk.vip import read_vip
 
-TINY = dict(frames=3, height=64, width=96)
+TINY: dict[str, Any] = dict(frames=3, height=64, width=96)
 
 
 def test_layout_of_jhmdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,6 @@
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +12,11 @@ from components.media.masks import davis_palette, read_mask
 from components.media.video import read_video
 from components.synthetic import videos
 from components.synthetic.sprites import Sprite
-from components.synthetic.video_scenes import Casting, draw_scene
+from components.synthetic.video_scenes import Scene, draw_scene
 from components.synthetic.videos import davis_film, is_worthwhile, kinetics_film, write_davis, write_kinetics
 from datamodules.videowalk.davis import read_davis
 
-TINY = dict(frames=6, height=64, width=96)
+TINY: dict[str, Any] = dict(frames=6, height=64, width=96)
 
 
 def test_layout_of_kinetics(tmp_path: Path) -> None:
@@ -58,9 +60,9 @@ def test_layout_of_davis(tmp_path: Path) -> None:
 def test_training_and_evaluation_share_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: dict[str, list[torch.Tensor]] = {"train": [], "val": [], "davis": []}
 
-    def noted(kind: str):
-        def draw(draw, casting: Casting, size: tuple[int, int], frames: int, side: int = 1):
-            scene = draw_scene(draw, casting, size, frames, side)
+    def noted(kind: str) -> Callable[..., Scene]:
+        def draw(*arguments: Any, **more: Any) -> Scene:
+            scene = draw_scene(*arguments, **more)
             sprites = [layer for _, layer in scene.layers if isinstance(layer, Sprite)]
             drawn[kind] += [scene.palette, *(part for own in sprites for part in (own.outline, own.center))]
             return scene
@@ -97,7 +99,7 @@ def test_films_whose_objects_stay_or_vanish_are_not_taken() -> None:
     ("key", "value"), [("frames", 1), ("height", 63), ("width", 16), ("sequences", 0), ("train_videos", 0), ("fps", 0)]
 )
 def test_numbers_out_of_range_are_named(tmp_path: Path, key: str, value: int) -> None:
-    write = write_kinetics if key in ("train_videos", "fps") else write_davis
+    write: Callable[..., bool] = write_kinetics if key in ("train_videos", "fps") else write_davis
     with pytest.raises(InputError, match=rf"dataset\.{key}={value}"):
         write(tmp_path / "set", **{key: value})
     assert list(tmp_path.iterdir()) == []
