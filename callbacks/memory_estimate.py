@@ -1,24 +1,48 @@
-"""Says before an ACTOR training starts how much memory it will take, and warns where there is less."""
+"""Says before a training starts how much memory it will take, and warns where there is less."""
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from callbacks.run_card import update_run_card
-from lightning_modules.actor.memory import MemoryEstimate, estimate_training_memory, mib
-from lightning_modules.actor.module import ActorModule
+from components.sizes import mib
 
 log = logging.getLogger(__name__)
+
+
+class Estimate(Protocol):
+    """What a module's `estimate_memory(batch, context)` gives: bytes that one process needs in a training step.
+
+    Attributes:
+        weights: the part that is there before the training.
+        total: all of it.
+        advice: what to change where there is too little.
+    """
+
+    weights: int
+    advice: str
+
+    @property
+    def total(self) -> int: ...
+
+    def line(self) -> str:
+        """One line for people."""
+        ...
+
+    def as_fields(self) -> dict[str, int]:
+        """Plain numbers for a json file."""
+        ...
 
 
 class TrainingMemory(Callback):
     """Logs an estimate at the start of the fit and puts it into `run.json` as `memory_estimate`.
 
-    In the first process, for generators of ACTOR; other modules, `fast_dev_run` and compiled networks (which would
-    compile for the few motions of the estimate) are left alone. The training draws the same numbers with and without.
+    In the first process, of modules that have `estimate_memory(batch, context)`; other modules, `fast_dev_run` and
+    compiled networks (which would compile for the few samples of the estimate) are left alone. The training draws the
+    same numbers with and without.
 
     Args:
         run_dir: folder of `run.json`.
@@ -29,15 +53,16 @@ class TrainingMemory(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         datamodule = getattr(trainer, "datamodule", None)
-        if not isinstance(pl_module, ActorModule) or datamodule is None or not trainer.is_global_zero:
+        ask = getattr(pl_module, "estimate_memory", None)
+        if not callable(ask) or datamodule is None or not trainer.is_global_zero:
             return
-        if getattr(trainer, "fast_dev_run", False) or pl_module.net._compiled_call_impl is not None:
+        if getattr(trainer, "fast_dev_run", False) or getattr(pl_module.net, "_compiled_call_impl", None) is not None:
             return
         batch = first_batch(datamodule)
         try:
-            estimate = estimate_training_memory(pl_module, batch, trainer.precision_plugin.train_step_context)
+            estimate: Estimate = ask(batch, trainer.precision_plugin.train_step_context)
         except torch.OutOfMemoryError:
-            log.warning("not even three motions fit into the memory of %s; %s", pl_module.device, _ADVICE)
+            log.warning("not even a few samples fit into the memory of %s; lower data.batch_size", pl_module.device)
             return
         log.info("memory: %s", estimate.line())
         free = free_bytes(pl_module.device)
@@ -46,13 +71,11 @@ class TrainingMemory(Callback):
             warn_if_short(estimate, free + estimate.weights)  # the weights are there already
 
 
-_ADVICE = "lower data.batch_size or model.net.num_layers, or use model.body.jointstype=smpl or model.body.compact=true"
-
-
-def warn_if_short(estimate: MemoryEstimate, available: int) -> None:
+def warn_if_short(estimate: Estimate, available: int) -> None:
     """Warn where an estimate exceeds the bytes that there are for it."""
     if estimate.total > available:
-        log.warning("memory: about %s are needed and %s are free; %s", mib(estimate.total), mib(available), _ADVICE)
+        needed, there = mib(estimate.total), mib(available)
+        log.warning("memory: about %s are needed and %s are free; %s", needed, there, estimate.advice)
 
 
 def free_bytes(device: torch.device) -> int | None:

@@ -53,7 +53,7 @@ def batch_to_load(trainer: Trainer | None) -> int:
     """
     if trainer is None:
         return 0
-    loop = trainer.fit_loop
-    epochs = loop.epoch_progress.current  # type: ignore[attr-defined]
+    loop: Any = trainer.fit_loop
+    epochs = loop.epoch_progress.current
     # Between two epochs the counts of the one that ended are still there.
     return loop.epoch_loop.batch_progress.current.processed if epochs.started > epochs.processed else 0

@@ -16,9 +16,11 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from components.sizes import mib
 from datamodules.actor.batch import MotionBatch
 from lightning_modules.actor.module import ActorModule
 
+_ADVICE = "lower data.batch_size or model.net.num_layers, or use model.body.jointstype=smpl or model.body.compact=true"
 # Motions of the two measured steps.
 _FEW, _MORE = 1, 3
 # Elements of the parameter on which an optimizer shows what it remembers.
@@ -43,6 +45,11 @@ class MemoryEstimate:
     """The part of `activations` that the points of the body take; 0 where no loss reads them."""
 
     @property
+    def advice(self) -> str:
+        """What to change where there is too little."""
+        return _ADVICE
+
+    @property
     def total(self) -> int:
         """All of it."""
         return self.weights + self.gradients + self.optimizer + self.activations
@@ -59,11 +66,6 @@ class MemoryEstimate:
             f"a step of {self.motions} motions of {self.frames} frames needs about {mib(self.total)}: {parts}, "
             f"activations {mib(self.activations)}{body}"
         )
-
-
-def mib(count: int) -> str:
-    """Bytes as `312 MiB` or `4.1 GiB`."""
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{max(1, round(count / 2**20))} MiB"
 
 
 def estimate_training_memory(

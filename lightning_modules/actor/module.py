@@ -1,7 +1,8 @@
 """Training of ACTOR and of its mixing variant: which tensors feed which loss, what is logged, how it is optimised."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, cast
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from lightning import LightningModule
@@ -11,11 +12,14 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from components.errors import InputError
+from components.optimization import configured
 from datamodules.actor.batch import MotionBatch
 from lightning_modules.actor.losses import ActorLosses
 from lightning_modules.actor.networks.cvae import ActorCVAE, CVAEOutput
-from components.optimization import configured
 from lightning_modules.actor.rotation2xyz import Rotation2XYZ
+
+if TYPE_CHECKING:
+    from lightning_modules.actor.memory import MemoryEstimate
 
 
 class ActorModule(LightningModule):
@@ -126,6 +130,14 @@ class ActorModule(LightningModule):
             Precision.clip_gradients(plugin, optimizer, gradient_clip_val, algorithm)
         else:
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def estimate_memory(
+        self, batch: MotionBatch, context: Callable[[], AbstractContextManager[Any]] = nullcontext
+    ) -> "MemoryEstimate":
+        """What a training step with such a batch needs, see `estimate_training_memory`."""
+        from lightning_modules.actor.memory import estimate_training_memory
+
+        return estimate_training_memory(self, batch, context)
 
     def configure_optimizers(self) -> Any:
         """The optimizer over the network, with the scheduler where there is one."""

@@ -4,9 +4,10 @@ from typing import Any
 import pytest
 import torch
 
+from components.sizes import mib
 from datamodules.actor.batch import MotionBatch
 from lightning_modules.actor.losses import ActorLosses
-from lightning_modules.actor.memory import MemoryEstimate, estimate_training_memory, mib, peak_bytes
+from lightning_modules.actor.memory import MemoryEstimate, estimate_training_memory, peak_bytes
 from lightning_modules.actor.module import ActorModule
 from lightning_modules.actor.networks.cvae import ActorCVAE
 from lightning_modules.actor.networks.transformer import TransformerDecoder, TransformerEncoder
