@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 TASKS: dict[str, dict[str, str]] = {
     "generate": {"actor": "entrypoints.tasks.generate"},
     "gallery": {"actor": "entrypoints.tasks.gallery"},
+    "propagate": {"videowalk": "entrypoints.tasks.propagate"},
 }
 # Keys of the root config that belong to predict itself.
 _OWN_KEYS = ("run", "paths", "hydra", "task")

@@ -69,6 +69,41 @@ class FrameSequence:
         return picture
 
 
+class RecentFrames:
+    """A sequence that keeps the frames read last, for two who read it one shortly behind the other.
+
+    Args:
+        sequence: the film.
+        kept: number of frames in memory.
+    """
+
+    def __init__(self, sequence: Frames, kept: int = 8) -> None:
+        self.sequence, self.kept = sequence, kept
+        self.name, self.size = sequence.name, sequence.size
+        self._recent: dict[int, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self.sequence)
+
+    def read(self, index: int) -> np.ndarray:
+        """Frame `index`, RGB uint8 `[H, W, 3]`.
+
+        Raises:
+            InputError: as of the sequence, or the frame has another size than the first one.
+        """
+        if index not in self._recent:
+            picture = self.sequence.read(index)
+            if picture.shape[:2] != self.size:
+                raise InputError(
+                    f"{self.name}: frame {index} is {picture.shape[1]} x {picture.shape[0]} pixels, the first one is "
+                    f"{self.size[1]} x {self.size[0]}.\nExpected frames of one size; cut the film where it changes."
+                )
+            while len(self._recent) >= self.kept:
+                del self._recent[next(iter(self._recent))]
+            self._recent[index] = picture
+        return self._recent[index]
+
+
 def open_frames(folder: str | Path, name: str | None = None) -> FrameSequence:
     """The pictures of a folder, sorted by the (last) number in their names; other files are left aside.
 

@@ -47,7 +47,10 @@ def test_task_of_another_system_says_what_this_run_offers(tmp_path: Path, run: s
     torch.save(checkpoint, tmp_path / "other.ckpt")
     text = fault(str(tmp_path / "other.ckpt"))
     assert "task=generate needs a run of actor" in text
-    assert "is of 'videowalk', which offers no task yet" in text
+    assert "is of 'videowalk', which offers: propagate" in text
+    checkpoint["troupe"]["system"] = "other"
+    torch.save(checkpoint, tmp_path / "other.ckpt")
+    assert "is of 'other', which offers no task yet" in fault(str(tmp_path / "other.ckpt"))
 
 
 def test_wrong_types_and_unknown_options_are_reported_together(run: str) -> None:

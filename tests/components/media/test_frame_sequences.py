@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from components.errors import InputError
-from components.media.frame_sequences import open_frames
+from components.media.frame_sequences import RecentFrames, open_frames
 
 
 def picture(path: Path, value: int, size: tuple[int, int] = (4, 6)) -> None:
@@ -70,3 +70,17 @@ def test_mixed_sizes_and_broken_frames(tmp_path: Path) -> None:
     picture(tmp_path / "1.png", 0, (8, 8))
     with pytest.raises(InputError, match="8 x 8 pixels"):
         film.read(1)
+
+
+def test_recent_frames_are_read_once(tmp_path: Path) -> None:
+    for number in range(6):
+        picture(tmp_path / f"{number}.png", number)
+    film = RecentFrames(open_frames(tmp_path), kept=3)
+    assert len(film) == 6
+    assert film.size == (4, 6)
+    for number in range(6):
+        film.read(number)
+        (tmp_path / f"{number}.png").unlink()
+    assert [int(film.read(index)[0, 0, 0]) for index in (3, 4, 5)] == [3, 4, 5]
+    with pytest.raises(InputError, match=r"2\.png"):
+        film.read(2)

@@ -1,0 +1,58 @@
+"""task=propagate killed at any moment goes on where it was."""
+
+import logging
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.media.masks import read_mask
+from entrypoints.predict import run_task
+from tests.entrypoints.tasks.test_propagate import write_set
+from tests.entrypoints.videowalk_run import write_walk_run
+from tests.process.command_line import start
+
+pytestmark = pytest.mark.slow
+FRAMES = 14
+
+
+def test_killed_and_started_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder, out = write_walk_run(tmp_path / "run"), tmp_path / "out"
+    root = write_set(tmp_path / "set", ("a", "b", "c"), frames=FRAMES)
+    arguments = (
+        f"run={folder}",
+        "task=propagate",
+        f"video={root}",
+        f"output={out}",
+        "radius=6",
+        "size=96",
+        "device=cpu",
+    )
+    process = start("predict", *arguments)
+    deadline = time.monotonic() + 120
+    while not (out / "a").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    while not list(out.glob(".b.*/masks/*.png")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert [path.name for path in out.iterdir() if not path.name.startswith(".")] == ["a"]
+    assert len(list((out / "a" / "masks").iterdir())) == FRAMES
+    before = (out / "a" / "overlay.mp4").stat().st_mtime_ns
+    options: dict[str, Any] = {"video": str(root), "output": str(out), "radius": 6, "device": "cpu"}
+    with caplog.at_level(logging.INFO):
+        run_task("propagate", str(folder), options)
+    assert "1 of 3 films are finished already" in caplog.text
+    assert f"c: {FRAMES} frames (film 2 of 2)" in caplog.text
+    assert (out / "a" / "overlay.mp4").stat().st_mtime_ns == before
+    assert sorted(path.name for path in out.iterdir()) == ["a", "b", "c"]  # nothing is left of the killed one
+    for name in "abc":
+        masks = sorted((out / name / "masks").iterdir())
+        assert len(masks) == FRAMES
+        assert all(read_mask(path).ids.shape == (40, 64) for path in masks)
+        assert {path.name for path in (out / name).iterdir()} == {
+            "masks", "overlay.mp4", "contact_sheet.png", "propagation.json",
+        }  # fmt: skip
