@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _SHOWN = 20
 # These draw a bar of their own.
-_WITH_BAR = ("motion", "synthetic_kinetics", "synthetic_davis", "synthetic_jhmdb", "synthetic_vip")
+_WITH_BAR = (
+    "motion",
+    "videos",
+    "video_shards",
+    "synthetic_kinetics",
+    "synthetic_davis",
+    "synthetic_jhmdb",
+    "synthetic_vip",
+)
 
 
 def main() -> None:

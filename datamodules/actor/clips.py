@@ -15,11 +15,10 @@ import torch
 from components.body.pose_format import encode_rotations
 from components.errors import InputError
 from components.files.atomic import staging_folder, write_json
+from components.files.places import CACHE_FOLDER
 
 log = logging.getLogger(__name__)
 
-# Beside the data.
-CACHE_FOLDER = ".troupe_cache"
 # Raise it whenever the arrays or their meaning change: caches of other versions are then left alone.
 CACHE_VERSION = 1
 # Sizes of a chunk that is turned into 6D features at once, frames.

@@ -17,7 +17,8 @@ from components.body.pose_format import PoseFormat
 from components.errors import InputError
 from components.files.atomic import staging_folder, write_json
 from components.files.json_files import read_json_object
-from datamodules.actor.clips import CACHE_FOLDER, ClipReader, MotionClips
+from components.files.places import CACHE_FOLDER
+from datamodules.actor.clips import ClipReader, MotionClips
 from datamodules.actor.collate import collate_motions
 from datamodules.actor.compositional import CompositionalClasses, CompositionalDataset, pair_names
 from datamodules.actor.datasets import MotionDataset

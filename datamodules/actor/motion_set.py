@@ -30,9 +30,9 @@ from components.body.skeleton import forward_kinematics
 from components.errors import InputError
 from components.files.atomic import atomic_path, check_writable, write_json, write_text
 from components.files.json_files import read_json_object
+from components.files.places import CACHE_FOLDER
 from components.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from components.progress import Progress, no_progress
-from datamodules.actor.clips import CACHE_FOLDER
 from datamodules.actor.humanact12 import CLIP_TABLE, FPS, PICKLE
 from datamodules.actor.motion_labels import LabelFrom, Segment, action_key, label_files
 
