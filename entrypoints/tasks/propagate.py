@@ -58,6 +58,8 @@ class Options:
     use_head: bool = False
     remove_layers: list[str] = ("layer4",)  # type: ignore[assignment]
     storage: Literal["float32", "float16", "bfloat16"] = "float32"
+    adapt_steps: int = 0
+    adapt_lr: float = 1e-5
     fps: float | None = None
     opacity: float = 0.5
     sheet_frames: int = 12
@@ -71,6 +73,8 @@ class Options:
             "sequences": (self.sequences != [], "asks for nothing; name some, or leave the key out for all"),
             "split": (_is_name(self.split), "expected the name of a list"),
             "resolution": (_is_name(self.resolution), "expected the name of a folder"),
+            "adapt_steps": (self.adapt_steps >= 0, "must not be negative"),
+            "adapt_lr": (self.adapt_lr > 0, "must be above 0"),
             "fps": (self.fps is None or 0 < self.fps <= 1000, "must lie above 0 and be at most 1000"),
             "opacity": (0 <= self.opacity <= 1, "must lie in 0..1"),
             "sheet_frames": (1 <= self.sheet_frames <= 100, "must lie in 1..100"),
@@ -124,7 +128,8 @@ def perform(run: "LoadedRun", options: Options) -> Path:
         return target
     check_writable(target, "output")
     device = choose_device(options.device)
-    extractor = load_module(run).features(options.use_head, options.remove_layers).to(device)
+    module = load_module(run).to(device)
+    extractor = module.features(options.use_head, options.remove_layers)
     propagator = LabelPropagator(options.settings(), options.storage)
     with progress("propagating", sum(len(films[index].sequence) for index in waiting)) as advance:
         for number, index in enumerate(waiting, start=1):
@@ -133,6 +138,8 @@ def perform(run: "LoadedRun", options: Options) -> Path:
             for left in target.glob(f".{folder.name}.*"):  # of a run that was killed
                 shutil.rmtree(left, ignore_errors=True)
             with staging_folder(folder) as staging:
+                if options.adapt_steps:
+                    extractor = _adapted(module, film, options, device)
                 follow(film, staging, extractor, propagator, options, device, advance)
                 write_json(staging / RECORD, records[index])
                 if folder.exists():  # force=true
@@ -175,6 +182,17 @@ def follow(
     write_png(
         folder / "contact_sheet.png", image_grid(images, min(_SHEET_COLUMNS, len(images)), captions, title, gap=8)
     )
+
+
+def _adapted(module: Any, film: "Film", options: Options, device: Any) -> "Extractor":
+    """Features of a copy of the network that has trained on the film."""
+    from lightning_modules.videowalk.adaptation import AdaptationSettings, adapt
+    from lightning_modules.videowalk.networks.feature_extractor import FeatureExtractor
+
+    log.info("%s: adapting the network, %d steps", film.sequence.name, options.adapt_steps)
+    settings = AdaptationSettings(steps=options.adapt_steps, lr=options.adapt_lr)
+    net, _ = adapt(module.net, module.walk, film.sequence, settings, device)
+    return FeatureExtractor.of(net, options.use_head, options.remove_layers)
 
 
 def _follow_masks(
@@ -237,10 +255,12 @@ def _record(run: "LoadedRun", options: Options, film: "Film") -> dict[str, Any]:
     from components.media.mask_sequences import fingerprint
 
     kept = {key: value for key, value in asdict(options).items() if key not in _NOT_RECORDED}
+    for key in ("mask", "joints"):
+        kept[key] = kept[key] and str(Path(kept[key]).expanduser().resolve())
     return json.loads(
         json.dumps(
             {
-                "run": str(run.checkpoint_path),
+                "run": str(run.checkpoint_path.resolve()),
                 "checkpoint": fingerprint([run.checkpoint_path]),
                 "options": kept,
                 "frames": len(film.sequence),

@@ -27,7 +27,6 @@ def test_killed_and_started_again(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         f"video={root}",
         f"output={out}",
         "radius=6",
-        "size=96",
         "device=cpu",
     )
     process = start("predict", *arguments)

@@ -134,6 +134,15 @@ def test_video_file_with_joints(run: str, tmp_path: Path) -> None:
     assert (run_task("propagate", run, again) / "clip" / "joints.npz").is_file()
 
 
+def test_adapted_to_the_film(run: str, film: dict[str, Any], tmp_path: Path) -> None:
+    options = film | {"output": str(tmp_path / "out"), "adapt_steps": 1, "adapt_lr": 0.01}
+    folder = run_task("propagate", run, options) / "film"
+    plain = run_task("propagate", run, film | {"output": str(tmp_path / "plain")}) / "film"
+    masks = [read_mask(place / "masks" / "00003.png").ids for place in (folder, plain)]
+    assert not np.array_equal(*masks)
+    assert json.loads((folder / "propagation.json").read_text())["options"]["adapt_steps"] == 1
+
+
 def test_films_of_a_data_set(run: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = write_set(tmp_path / "set")
     late = ids(2)
