@@ -108,6 +108,8 @@ class RunReport(Callback):
             "train_seconds": round(self._train_seconds, 2),
             "samples_per_second": None if speed is None else round(speed, 2),
             "best_score": None if best is None else float(best),
+            # Some are only known after reading: clips that failed.
+            "facts": _data_facts(trainer),
         }
 
     def _pause(self) -> None:

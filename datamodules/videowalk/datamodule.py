@@ -18,6 +18,7 @@ from datamodules.samplers import EvaluationBatchSampler, rank_info
 from datamodules.videowalk.augmentation import FrameTransform
 from datamodules.videowalk.batch import ClipBatch
 from datamodules.videowalk.clip_dataset import ClipDataset, ItemBatch, collate_items, spread_clips
+from datamodules.videowalk.clip_index import check_clips
 from datamodules.videowalk.clip_sampler import ClipSampler, ShardSampler
 from datamodules.videowalk.clip_source import listing
 from datamodules.videowalk.clip_transforms import ClipTransforms
@@ -120,6 +121,11 @@ class VideoClipsDataModule(LightningDataModule):
                 f"data.clip_len={clip_len}: expected at least {_FEWEST_FRAMES}. A clip of two frames has no cycle that "
                 "is trained on: its loss is 0 and has no gradient"
             )
+        check_clips(clip_len, step, frame_rate)
+        if frame_gap < 1:
+            raise InputError(f"data.frame_gap={frame_gap}: expected at least 1 frame; 0 would repeat the same picture")
+        if shuffle_buffer < 0:
+            raise InputError(f"data.shuffle_buffer={shuffle_buffer}: expected 0 or more clips")
         if batch_size < 1 or num_workers < 0 or max_tries < 1:
             raise InputError(
                 f"data.batch_size={batch_size} and max_tries={max_tries} must be at least 1, "
@@ -153,6 +159,8 @@ class VideoClipsDataModule(LightningDataModule):
         self.transform = ClipTransforms(frames, nodes, augment_on == "device")
         self.synthetic, self.synthetic_root = synthetic, synthetic_root
         self.failures = ReadFailures(max_fail_ratio)
+        # Those of all processes, when last gathered.
+        self._all_failures: ReadFailures | None = None
         self._announced = False
 
     def prepare_data(self) -> None:
@@ -262,6 +270,23 @@ class VideoClipsDataModule(LightningDataModule):
         kept = self.on_before_batch_transfer(batch, 0)
         return self.on_after_batch_transfer({**kept, "clips": kept["clips"].to(device)}, 0)
 
+    def gather_failures(self) -> ReadFailures:
+        """What all processes could not read so far; all of them must ask."""
+        parts = [self.failures]
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            parts = [self.failures] * torch.distributed.get_world_size()
+            torch.distributed.all_gather_object(parts, self.failures)
+        self._all_failures = ReadFailures.together(parts)
+        return self._all_failures
+
+    def write_failures(self) -> Path:
+        """Write the list of what could not be read beside the index of the training videos.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        return (self._all_failures or self.failures).write(self.sides.train.place)
+
     def facts(self) -> dict[str, Any]:
         """What the data are, in plain containers, for `run.json` and checkpoints."""
         train, val, origin = self.sides
@@ -282,7 +307,7 @@ class VideoClipsDataModule(LightningDataModule):
                 "count": len(skipped),
                 "samples": [{"sample": path, "reason": reason} for path, reason in list(skipped.items())[:20]],
             },
-            "failed_clips": self.failures.facts(),
+            "failed_clips": (self._all_failures or self.failures).facts(),
         }
 
 

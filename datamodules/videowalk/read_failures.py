@@ -46,12 +46,27 @@ class ReadFailures:
             for path, reason in failures:
                 self.by_path[path] = Failure(self.by_path.get(path, Failure(0, "")).count + 1, reason)
         if self.failed > self.max_ratio * max(self.asked, self.expected):
-            examples = listing([f"{path} ({failure.count}x): {failure.reason}" for path, failure in self._worst()])
             raise InputError(
-                f"{self.failed} of {self.asked} clips could not be read ({examples}).\n"
+                f"{self.failed} of {self.asked} clips could not be read ({self.examples()}).\n"
                 f"data.max_fail_ratio={self.max_ratio:g} admits {self.max_ratio * max(self.asked, self.expected):.4g}: "
                 "mend or remove these files, or raise it"
             )
+
+    def examples(self) -> str:
+        """The videos that failed most, in words."""
+        return listing([f"{path} ({failure.count}x): {failure.reason}" for path, failure in self._worst()])
+
+    @classmethod
+    def together(cls, parts: Sequence["ReadFailures"]) -> "ReadFailures":
+        """What several processes have counted."""
+        total = cls(parts[0].max_ratio, sum(part.expected for part in parts))
+        for part in parts:
+            total.asked += part.asked
+            total.failed += part.failed
+            for path, failure in part.by_path.items():
+                before = total.by_path.get(path, Failure(0, "")).count
+                total.by_path[path] = failure._replace(count=before + failure.count)
+        return total
 
     def facts(self) -> dict[str, Any]:
         """Plain numbers, and the twenty videos that failed most."""

@@ -39,3 +39,12 @@ def test_list_is_written_worst_first(tmp_path):
     content = json.loads(failures.write(tmp_path).read_text())
     assert [row["path"] for row in content["videos"]] == ["a.mp4", "b.mp4"]
     assert (content["clips_asked"], content["clips_failed"]) == (3, 3)
+
+
+def test_processes_add_up():
+    first, second = ReadFailures(0.5, 10), ReadFailures(0.5, 10)
+    first.record([TORN, []])
+    second.record([TORN, [("b.mp4", "empty")], []])
+    total = ReadFailures.together([first, second])
+    assert (total.asked, total.failed, total.expected) == (5, 3, 20)
+    assert {path: failure.count for path, failure in total.by_path.items()} == {"a.mp4": 2, "b.mp4": 1}
