@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
+from callbacks.validation_figures import ValidationFigures
 from components.body.pose_format import PoseFormat
 from components.errors import InputError
 from datamodules.actor.collate import collate_motions
@@ -29,7 +30,7 @@ FIGURES = ("fid", "kid", "recognition_accuracy", "diversity")
 _TRIAL = 24
 
 
-class RecognitionMetrics(Callback):
+class RecognitionMetrics(ValidationFigures):
     """Logs `val/fid`, `val/kid`, `val/recognition_accuracy` and `val/diversity`; any of them may be the monitor.
 
     For a fixed choice of real motions one motion each is generated, with its label and length, by the weights that are
@@ -52,6 +53,9 @@ class RecognitionMetrics(Callback):
             trained model makes no motions, or that these figures are the monitor and are missing in some validations.
     """
 
+    key = "recognition"
+    figures = FIGURES
+
     def __init__(
         self,
         recognizer: str,
@@ -61,25 +65,21 @@ class RecognitionMetrics(Callback):
         batch_size: int = 64,
         seed: int = 0,
     ) -> None:
-        if every_n_epochs < 0 or samples < 2 or batch_size < 1 or seed < 0:
+        super().__init__(every_n_epochs)
+        if samples < 2 or batch_size < 1 or seed < 0:
             raise InputError(
-                f"callbacks.recognition: every_n_epochs={every_n_epochs} and seed={seed} must be at least 0, "
-                f"samples={samples} at least 2, batch_size={batch_size} at least 1"
+                f"callbacks.recognition: samples={samples} must be at least 2, batch_size={batch_size} at least 1, "
+                f"seed={seed} at least 0"
             )
         self.path = recognizer
         self.load = load
-        self.every_n_epochs = every_n_epochs
         self.samples = samples
         self.batch_size = batch_size
         self.seed = seed
         self._recognizer: Any = None
         self._real: LabelledFeatures | None = None
-        self._figures: dict[str, float] | None = None
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if stage != "fit":
-            return
-        self._check_monitor(trainer)
+    def prepare(self, trainer: Trainer, pl_module: LightningModule) -> None:
         datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
         if not isinstance(getattr(pl_module, "net", None), ActorCVAE):
             raise InputError(
@@ -98,38 +98,8 @@ class RecognitionMetrics(Callback):
         self._recognizer = recognizer.eval().requires_grad_(False)
         self._real = None
 
-    def _check_monitor(self, trainer: Trainer) -> None:
-        monitors = {getattr(callback, "monitor", None) for callback in trainer.checkpoint_callbacks}
-        named = [f"val/{name}" for name in FIGURES if f"val/{name}" in monitors]
-        interval = trainer.check_val_every_n_epoch or 1
-        if named and self.every_n_epochs and interval % self.every_n_epochs:
-            raise InputError(
-                f"monitor.name={named[0]}, but callbacks.recognition.every_n_epochs={self.every_n_epochs} leaves it "
-                f"out of some validations (trainer.check_val_every_n_epoch={interval}).\n"
-                "Set callbacks.recognition.every_n_epochs=0"
-            )
-
-    # Not at the start of the validation epoch: only now do all callbacks stand in their averaged weights.
-    def on_validation_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        if batch_idx == 0 and dataloader_idx == 0 and self._is_due(trainer) and trainer.is_global_zero:
-            self._figures = self.measure(pl_module, trainer.datamodule, trial=trainer.sanity_checking)  # type: ignore[attr-defined]
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not self._is_due(trainer):
-            return
-        figures = trainer.strategy.broadcast(self._figures)
-        self._figures = None
-        if figures is not None:  # None: the evaluation split is empty
-            named = {f"val/{name}": value for name, value in figures.items()}
-            pl_module.log_dict(named, on_step=False, on_epoch=True, batch_size=1)
-
-    def _is_due(self, trainer: Trainer) -> bool:
-        if self._recognizer is None:
-            return False
-        every = self.every_n_epochs
-        return trainer.sanity_checking or every == 0 or (trainer.current_epoch + 1) % every == 0
+    def measured(self, trainer: Trainer, pl_module: LightningModule, trial: bool) -> dict[str, float]:
+        return self.measure(pl_module, trainer.datamodule, trial)  # type: ignore[attr-defined]
 
     @torch.no_grad()
     def measure(self, pl_module: LightningModule, datamodule: Any, trial: bool = False) -> dict[str, float]:
