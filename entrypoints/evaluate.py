@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import OmegaConf
-
 from components.errors import InputError
 from entrypoints import cli
 from entrypoints.config_check import Fault
-from entrypoints.protocols import keys_for_help, protocol_of_run
+from entrypoints.protocols import protocol_of_run
 from entrypoints.run_logging import quiet_lightning
 from entrypoints.tasks.evaluation_report import Report, merge_metrics
 from entrypoints.tasks.options import choose_device, raise_faults, result_folder
@@ -32,12 +30,12 @@ EVALUATIONS: dict[str, str] = {
 
 def main() -> None:
     """Command line."""
-    OmegaConf.register_new_resolver("protocol_keys", keys_for_help, replace=True)  # conf/hydra/evaluate.yaml
     cli.run("evaluate", job, choose=protocol_of_run)
 
 
 def job(cfg: "DictConfig") -> None:
     """One job under Hydra."""
+    from omegaconf import OmegaConf
     from rich import get_console
 
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]

@@ -55,6 +55,9 @@ def keys_for_help(protocol: str) -> str:
     return "\n".join(lines).strip().replace("$", "$$")
 
 
+OmegaConf.register_new_resolver("protocol_keys", keys_for_help, replace=True)  # conf/hydra/evaluate.yaml
+
+
 def _value(override: str) -> str | None:
     try:
         parsed = OverridesParser.create().parse_override(override)

@@ -45,6 +45,7 @@ class Options:
     remove_layers: list[str] | None = None
     use_head: bool = False
     adapt_steps: int = 0
+    adapt_lr: float = 1e-5
     untrained_seeds: list[int] | None = None
     workers: int | None = None
 
@@ -70,6 +71,7 @@ def faults(config: Mapping[str, Any]) -> list[Fault]:
     seeds, workers = config["untrained_seeds"] or [], config["workers"]
     rules = {
         "adapt_steps": (config["adapt_steps"] >= 0, "must not be negative"),
+        "adapt_lr": (config["adapt_lr"] > 0, "must be above 0"),
         "untrained_seeds": (
             len(set(seeds)) == len(seeds) and all(seed >= 0 for seed in seeds),
             "expected different whole numbers from 0 on, [0, 1, 2]; [] leaves them out",
@@ -149,6 +151,7 @@ def evaluate(run: "LoadedRun", config: dict[str, Any], device: Any, prepared: Pr
         "remove_layers": config["remove_layers"],
         "use_head": config["use_head"],
         "adapt_steps": config["adapt_steps"],
+        "adapt_lr": config["adapt_lr"],
         "untrained_seeds": config["untrained_seeds"],
         "checkpoint": str(run.checkpoint_path),
     }

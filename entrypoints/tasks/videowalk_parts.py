@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Changes when the same settings give other results than before.
 _VERSION = 1
-TRAINED, COPY = "trained", "copy_first_mask"
+TRAINED, ADAPTED, COPY = "trained", "adapted", "copy_first_mask"
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Network:
     use_head: bool
     untrained_seed: int | None = None
     adapt_steps: int = 0
+    adapt_lr: float = 1e-5
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def rows_of(
     device: str,
     root: Path,
 ) -> list[Row]:
-    """The trained network, fresh ones of its architecture, and the copied first mask.
+    """The trained network, adapted too if asked for, fresh ones of its architecture, and the copied first mask.
 
     Args:
         run: what is evaluated.
@@ -122,9 +123,12 @@ def rows_of(
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         return Row(name, root / f"{benchmark}-{name}-{digest}", network, keep_masks)
 
-    steps = config["adapt_steps"]
-    trained = Network(*chosen, adapt_steps=steps)
-    rows = [row(TRAINED, trained, benchmark != "jhmdb", **shared, weights=_digest(run, weights), adapt_steps=steps)]
+    pictures, weights_digest = benchmark != "jhmdb", _digest(run, weights)
+    rows = [row(TRAINED, Network(*chosen), pictures, **shared, weights=weights_digest)]
+    if config["adapt_steps"]:
+        adapted = Network(*chosen, adapt_steps=config["adapt_steps"], adapt_lr=config["adapt_lr"])
+        adaptation = {"steps": adapted.adapt_steps, "lr": adapted.adapt_lr, "walk": run.config["model"]["walk"]}
+        rows.append(row(ADAPTED, adapted, pictures, **shared, weights=weights_digest, adaptation=adaptation))
     model = fresh_config(run.config)["model"]
     for seed in config["untrained_seeds"]:
         rows.append(row(f"untrained_{seed}", Network(*chosen, untrained_seed=seed), False, **shared, model=model))
@@ -133,9 +137,11 @@ def rows_of(
 
 def fresh_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """A run's config whose encoder begins with random weights, not with those of a file."""
-    encoder = {**config["model"]["encoder"], "weights": None}
-    if "weights" not in config["model"]["encoder"]:
-        encoder.pop("weights")
+    encoder = dict(config["model"]["encoder"])
+    if str(encoder.get("_target_")).endswith(".HuggingFaceEncoder"):
+        encoder["pretrained"] = False
+    elif "weights" in encoder:
+        encoder["weights"] = None
     return {**config, "model": {**config["model"], "encoder": encoder}}
 
 
@@ -204,7 +210,15 @@ def _extractor(network: Network, device: str, sequence: Any) -> Any:
         if network.untrained_seed is None:
             load_weights(module, run, "the stored config", network.weights)
         _LAST[network] = module.to(device).eval()
-    return _LAST[network].features(use_head=network.use_head, remove_layers=network.remove_layers)
+    module = _LAST[network]
+    if not network.adapt_steps:
+        return module.features(use_head=network.use_head, remove_layers=network.remove_layers)
+    from lightning_modules.videowalk.adaptation import AdaptationSettings, adapt
+    from lightning_modules.videowalk.networks.feature_extractor import FeatureExtractor
+
+    settings = AdaptationSettings(steps=network.adapt_steps, lr=network.adapt_lr)
+    copy, _ = adapt(module.net, module.walk, sequence.frames, settings, device)
+    return FeatureExtractor.of(copy, network.use_head, network.remove_layers)
 
 
 def _digest(run: "LoadedRun", weights: "Weights") -> str:

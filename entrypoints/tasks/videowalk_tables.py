@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from entrypoints.tasks.evaluation_report import Report
 from entrypoints.tasks.tables import Table, Value, finite_mean
 from entrypoints.tasks.videowalk_benchmarks import Content
-from entrypoints.tasks.videowalk_parts import COPY, TRAINED
+from entrypoints.tasks.videowalk_parts import ADAPTED, COPY, TRAINED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +18,7 @@ Results = Mapping[tuple[str, str], Content]
 RowResults = Mapping[str, Content]
 _SHORT = {"J&F-Mean": "jf", "J-Mean": "j", "F-Mean": "f", "J-Recall": "j_recall", "J-Decay": "j_decay",
           "F-Recall": "f_recall", "F-Decay": "f_decay"}  # fmt: skip
-_COLORS = {"trained": "#2b6cb0", "untrained": "#94a3b8", "copy_first": "#e2b04a"}
+_COLORS = {"trained": "#2b6cb0", "adapted": "#2f9e6e", "untrained": "#94a3b8", "copy_first": "#e2b04a"}
 
 
 def add_davis(report: Report, results: Results, sequences: Sequence[Any], rows: Sequence[str]) -> None:
@@ -52,7 +52,7 @@ def add_davis(report: Report, results: Results, sequences: Sequence[Any], rows: 
             for each in results[TRAINED, name]["objects"]
         ],
     )
-    report.figures["davis_sequences"] = _bars_of(report.tables["davis_sequences"], _groups(rows), "J&F", skip=2)
+    report.figures["davis_sequences"] = _bars(report.tables["davis_sequences"], _groups(rows), "DAVIS: J&F", skip=2)
 
 
 def add_jhmdb(report: Report, results: Results, sequences: Sequence[Any], rows: Sequence[str]) -> None:
@@ -83,7 +83,9 @@ def add_jhmdb(report: Report, results: Results, sequences: Sequence[Any], rows: 
          *(f"{column} trained" for column in columns[1:]), "found"],
         lines,
     )  # fmt: skip
-    report.figures["jhmdb_joints"] = _bars_of(report.tables["jhmdb_joints"], groups, f"PCK@{THRESHOLDS[0]}, %", skip=1)
+    report.figures["jhmdb_joints"] = _bars(
+        report.tables["jhmdb_joints"], groups, f"JHMDB: PCK@{THRESHOLDS[0]}, percent", skip=1
+    )
 
 
 def add_vip(report: Report, results: Results, sequences: Sequence[Any], rows: Sequence[str]) -> None:
@@ -113,7 +115,7 @@ def add_vip(report: Report, results: Results, sequences: Sequence[Any], rows: Se
     report.tables["vip_classes"] = Table(
         "VIP: IoU of every class", ["class", *(f"IoU {group}" for group in groups)], lines
     )
-    report.figures["vip_classes"] = _bars_of(report.tables["vip_classes"], groups, "IoU", skip=1)
+    report.figures["vip_classes"] = _bars(report.tables["vip_classes"], groups, "VIP: IoU", skip=1)
 
 
 ADD: dict[str, Callable[[Report, Results, Sequence[Any], Sequence[str]], None]] = {
@@ -165,8 +167,9 @@ def _pck(found: RowResults, sequences: Sequence[Any], strict: bool) -> Any:
 
 def _groups(rows: Sequence[str]) -> dict[str, list[str]]:
     """Rows by what they are called in metrics: fresh networks together."""
-    fresh = [row for row in rows if row not in (TRAINED, COPY)]
-    return {"trained": [TRAINED], **({"untrained": fresh} if fresh else {}), "copy_first": [COPY]}
+    fresh = [row for row in rows if row not in (TRAINED, ADAPTED, COPY)]
+    groups = {"trained": [TRAINED], "adapted": [ADAPTED], "untrained": fresh, "copy_first": [COPY]}
+    return {group: found for group, found in groups.items() if found and found[0] in rows}
 
 
 def _compare(
@@ -206,7 +209,7 @@ def _published(columns: Sequence[str], lines: Sequence[Sequence[Value]]) -> str:
     return "".join(",".join(line) + "\n" for line in [list(columns), *shown])
 
 
-def _bars_of(table: Table, groups: Mapping[str, Any], label: str, skip: int) -> "Callable[[], Figure]":
+def _bars(table: Table, groups: Mapping[str, Any], title: str, skip: int) -> "Callable[[], Figure]":
     """Horizontal bars, a group of rows each; the table's columns from `skip` on are the groups."""
 
     def draw() -> "Figure":
@@ -226,7 +229,7 @@ def _bars_of(table: Table, groups: Mapping[str, Any], label: str, skip: int) -> 
                       color=_COLORS[group], label=group.replace("_", " "))  # fmt: skip
         axes.set_yticks(places, names)
         axes.set_ylim(-0.6, len(names) - 0.4)
-        plain_axes(axes, f"{table.title}; {label}" if label not in table.title else table.title, grid="x")
+        plain_axes(axes, title, grid="x")
         figure.legend(loc="outside lower center", ncols=len(groups), fontsize=8, frameon=False)
         return figure
 

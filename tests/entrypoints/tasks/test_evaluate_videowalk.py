@@ -1,0 +1,201 @@
+import csv
+import functools
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf
+from PIL import Image
+
+from components.errors import InputError
+from components.media.masks import write_mask
+from components.metrics.davis import score_sequence
+from entrypoints.config_check import check
+from entrypoints.evaluate import evaluate_run
+from entrypoints.tasks import videowalk_parts
+from entrypoints.tasks.videowalk_parts import fresh_config
+from tests.entrypoints.videowalk_run import (
+    film,
+    walk_config,
+    write_davis_set,
+    write_jhmdb_set,
+    write_vip_set,
+    write_walk_run,
+)
+from tests.process.command_line import start
+
+Told = list[tuple[str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return write_walk_run(tmp_path / "run")
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> Told:
+    """Rows and sequences that are computed rather than found."""
+    told: Told = []
+    compute = videowalk_parts.compute
+
+    def telling(part: Any) -> None:
+        told.append((part.row.name, part.sequence.name))
+        compute(part)
+
+    monkeypatch.setattr(videowalk_parts, "compute", telling)
+    return told
+
+
+@functools.cache
+def defaults() -> DictConfig:
+    config = check("evaluate", ["protocol=videowalk", "run=x", "device=cpu", "workers=1", "synthetic=nowhere"])
+    return OmegaConf.masked_copy(config, [key for key in config if key not in ("hydra", "paths")])
+
+
+def evaluate(run: Path, root: Path, *overrides: str) -> tuple[Any, Path]:
+    given = OmegaConf.from_dotlist([f"run={run}", f"data.root={root}", *overrides])
+    return evaluate_run(OmegaConf.to_container(OmegaConf.merge(defaults(), given)))  # type: ignore[arg-type]
+
+
+def rows_of(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_davis(run: Path, tmp_path: Path, computed: Told) -> None:
+    root = write_davis_set(tmp_path / "davis")
+    report, folder = evaluate(run, root, "untrained_seeds=[0,1]")
+    assert len(computed) == 4 * 2
+    rows = rows_of(folder / "davis.csv")
+    assert [row["row"] for row in rows] == [
+        "trained", "untrained, mean of 2 seeds", "untrained, std of 2 seeds", "copy_first_mask",
+    ]  # fmt: skip
+    assert float(rows[0]["J&F-Mean"]) == report.metrics["eval/jf"]
+    assert float(rows[1]["J&F-Mean"]) == report.metrics["eval/untrained_jf"]
+    # The copied mask by hand: the moving square in the first sequence, the still one.
+    truth = np.stack(film(5, 0)[1])
+    expected = [each.row() for each in score_sequence("x", truth, np.repeat(truth[:1], 5, axis=0))]
+    assert report.metrics["eval/copy_first_j"] == pytest.approx(np.mean([row[0] for row in expected]), abs=1e-9)
+    assert report.metrics["eval/copy_first_f"] == pytest.approx(np.mean([row[3] for row in expected]), abs=1e-9)
+    # The files of the published evaluation.
+    (line,) = rows_of(folder / "global_results-val.csv")
+    assert list(line) == ["J&F-Mean", "J-Mean", "J-Recall", "J-Decay", "F-Mean", "F-Recall", "F-Decay"]
+    assert float(line["J-Mean"]) == pytest.approx(report.metrics["eval/j"], abs=6e-4)
+    objects = rows_of(folder / "per-sequence_results-val.csv")
+    assert [row["Sequence"] for row in objects] == ["bear_1", "bear_2", "cow_1", "cow_2"]
+    assert list(objects[0]) == ["Sequence", "J-Mean", "F-Mean"]
+    for name in ("davis_sequences", "davis_best", "davis_worst"):
+        with Image.open(folder / "figures" / f"{name}.png") as picture:
+            assert picture.width > 400
+    (masks,) = folder.glob("parts/davis-trained-*/masks/bear")
+    assert len(list(masks.iterdir())) == 5
+    # The run's own metrics are of its own data.
+    assert not (run / "metrics.json").exists()
+
+    # Again: everything is there. A file that was cut off, or whose sequence has changed, is not trusted.
+    computed.clear()
+    assert evaluate(run, root, "untrained_seeds=[0,1]")[0].metrics == report.metrics
+    assert computed == []
+    (part,) = folder.glob("parts/davis-trained-*/cow.json")
+    part.write_text(part.read_text()[:-40])
+    write_mask(root / "Annotations" / "480p" / "bear" / "00003.png", np.zeros(truth.shape[1:], dtype=np.uint8))
+    evaluate(run, root, "untrained_seeds=[1]")
+    assert sorted(computed) == [("copy_first_mask", "bear"), ("trained", "bear"), ("trained", "cow"),
+                                ("untrained_1", "bear")]  # fmt: skip
+    # Other settings and other weights are other parts.
+    computed.clear()
+    evaluate(run, root, "untrained_seeds=[]", "topk=3", "sequences=[cow]")
+    write_walk_run(run, seed=8)
+    evaluate(run, root, "untrained_seeds=[]", "sequences=[cow]")
+    assert computed == [("trained", "cow")] * 2
+
+
+def test_jhmdb(run: Path, tmp_path: Path) -> None:
+    report, folder = evaluate(run, write_jhmdb_set(tmp_path / "jhmdb"), "untrained_seeds=[0]", "size=[64,80]")
+    assert json.loads((folder / "protocol.json").read_text())["context"] == 7
+    # Joints move 5 pixels per frame in a box of about 0.6 x 50 pixels.
+    assert report.metrics["eval/copy_first_pck_0.1"] == 0
+    assert report.metrics["eval/copy_first_pck_0.5"] > 0
+    assert 0 <= report.metrics["eval/strict_pck_0.2"] <= report.metrics["eval/strict_pck_0.5"] <= 100
+    assert len(rows_of(folder / "jhmdb_joints.csv")) == 15
+    assert [row["row"] for row in rows_of(folder / "jhmdb.csv")] == ["trained", "untrained", "copy_first_mask"]
+    assert (folder / "figures" / "jhmdb_only.png").is_file()
+
+
+def test_vip(run: Path, tmp_path: Path) -> None:
+    root = write_vip_set(tmp_path / "vip")
+    report, folder = evaluate(run, root, "untrained_seeds=[]", "size=[64,80]", "adapt_steps=1")
+    assert [row["row"] for row in rows_of(folder / "vip.csv")] == ["trained", "adapted", "copy_first_mask"]
+    classes = {row["class"]: row for row in rows_of(folder / "vip_classes.csv")}
+    assert float(classes["pants"]["IoU copy_first"]) == 1  # stands still
+    assert float(classes["hair"]["IoU copy_first"]) < 1
+    assert classes["hat"]["IoU trained"] == "nan"
+    assert 0 < report.metrics["eval/copy_first_miou"] < 1
+    assert 0 < report.metrics["eval/miou"] < 1
+    assert "eval/adapted_miou" in report.metrics
+
+
+def test_fresh_networks_do_not_begin_with_weights_of_a_file() -> None:
+    config = walk_config()
+    config["model"]["encoder"]["weights"] = "released.pth"
+    assert fresh_config(config)["model"]["encoder"]["weights"] is None
+    assert config["model"]["encoder"]["weights"] == "released.pth"
+    config["model"]["encoder"] = {"_target_": "x.HuggingFaceEncoder", "folder": "vit"}
+    assert fresh_config(config)["model"]["encoder"]["pretrained"] is False
+
+
+def test_threads_are_put_back(run: Path, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    evaluate(run, write_davis_set(tmp_path / "davis", ("bear",), frames=3), "untrained_seeds=[]")
+    assert torch.get_num_threads() == before
+
+
+def test_faults(run: Path, tmp_path: Path) -> None:
+    root = write_davis_set(tmp_path / "davis", ("bear",), frames=3)
+    with pytest.raises(InputError, match="3 faults in evaluate"):
+        evaluate(run, root, "workers=0", "untrained_seeds=[1,1]", "sequences=[]")
+    with pytest.raises(InputError, match="topk"):
+        evaluate(run, root, "topk=many")
+    with pytest.raises(InputError, match="radius=0"):
+        evaluate(run, root, "radius=0")
+    with pytest.raises(InputError, match="did you mean 'bear'"):
+        evaluate(run, root, "sequences=[beer]")
+    with pytest.raises(InputError, match="none of the benchmarks"):
+        evaluate(run, tmp_path)
+    with pytest.raises(InputError, match="not in the layout of VIP"):
+        evaluate(run, root, "benchmark=vip")
+    with pytest.raises(InputError, match="use_head=true"):
+        evaluate(run, root, "use_head=true")
+    write_mask(root / "Annotations" / "480p" / "bear" / "00000.png", np.ones((8, 8), dtype=np.uint8))
+    with pytest.raises(InputError, match=r"00000\.png: is 8 x 8"):
+        evaluate(run, root, "untrained_seeds=[]")
+    assert not (run / "evaluation" / "metrics.json").exists()
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_and_a_killed_evaluation_goes_on(run: Path, tmp_path: Path) -> None:
+    root = write_davis_set(tmp_path / "davis", ("bear", "cow", "dog", "elk"), frames=6)
+    report, whole = evaluate(run, root, "untrained_seeds=[0]", f"output={tmp_path / 'whole'}")
+    output = tmp_path / "killed"
+    arguments = [f"run={run}", f"data.root={root}", "device=cpu", "untrained_seeds=[0]", f"output={output}"]
+    process = start("evaluate", *arguments, "workers=2")
+    deadline = time.monotonic() + 200
+    while len(list(output.glob("parts/*/*.json"))) < 2 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)  # the workers hold the pipe: they end too
+    done = {file: file.stat().st_mtime_ns for file in output.glob("parts/*/*.json")}
+    assert 2 <= len(done) < 12
+    assert all(json.loads(file.read_text())["content"]["objects"] for file in done)
+    assert not (output / "metrics.json").exists()
+    evaluate(run, root, "untrained_seeds=[0]", f"output={output}")
+    assert all(file.stat().st_mtime_ns == made for file, made in done.items())
+    assert json.loads((output / "metrics.json").read_text()) == report.metrics
+    for file in whole.glob("parts/*/*.json"):
+        assert (output / file.relative_to(whole)).read_bytes() == file.read_bytes()
