@@ -1,5 +1,6 @@
 """`prepare dataset=video_shards`: packs videos into few large files that training reads nearly in their order."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -39,7 +40,8 @@ def video_shards(
             "Choose another folder"
         )
     lines, problems, fresh = [], [], False
-    for split in splits or find_splits(folder) or [None]:
+    chosen: Sequence[str | None] = splits or find_splits(folder) or [None]
+    for split in chosen:
         index = build_video_index(folder, split, cache_dir, workers, progress=progress, key="dataset.root")
         if index.broken and (on_error == "raise" or len(index.broken) == len(index)):
             path, reason = next(iter(index.broken.items()))

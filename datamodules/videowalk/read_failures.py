@@ -1,8 +1,9 @@
 """Counts clips that could not be read, and stops where they are too many."""
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from components.errors import InputError
 from components.files.atomic import write_json
@@ -11,7 +12,8 @@ from datamodules.videowalk.clip_source import listing
 LIST = "failed_clips.json"
 
 
-class Failure(NamedTuple):
+@dataclass(frozen=True)
+class Failure:
     """One video: how often a clip of it could not be read, and the last reason."""
 
     count: int
@@ -65,17 +67,17 @@ class ReadFailures:
             total.failed += part.failed
             for path, failure in part.by_path.items():
                 before = total.by_path.get(path, Failure(0, "")).count
-                total.by_path[path] = failure._replace(count=before + failure.count)
+                total.by_path[path] = replace(failure, count=before + failure.count)
         return total
 
     def facts(self) -> dict[str, Any]:
         """Plain numbers, and the twenty videos that failed most."""
-        worst = [{"path": path, **failure._asdict()} for path, failure in self._worst()[:20]]
+        worst = [{"path": path, **asdict(failure)} for path, failure in self._worst()[:20]]
         return {"count": self.failed, "asked": self.asked, "videos": len(self.by_path), "samples": worst}
 
     def write(self, folder: Path) -> Path:
         """The whole list as json, worst first."""
-        rows = [{"path": path, **failure._asdict()} for path, failure in self._worst()]
+        rows = [{"path": path, **asdict(failure)} for path, failure in self._worst()]
         write_json(folder / LIST, {"clips_asked": self.asked, "clips_failed": self.failed, "videos": rows})
         return folder / LIST
 

@@ -126,7 +126,8 @@ def read_shards(folder: Path) -> tuple[list[PackedVideo], np.ndarray, list[Path]
             "output=<folder>"
         )
     videos: list[PackedVideo] = []
-    shards, numbers = [], []
+    shards: list[Path] = []
+    numbers: list[int] = []
     left_out = content.get("skipped") if content is not None else None
     skipped = {str(name): str(why) for name, why in left_out.items()} if isinstance(left_out, dict) else {}
     for entry in entries:

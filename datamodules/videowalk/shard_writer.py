@@ -6,7 +6,7 @@ import json
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from components.errors import InputError
 from components.files.atomic import atomic_path, check_writable, write_json
@@ -74,7 +74,10 @@ def write_shards(
     check_writable(output, "dataset.output")
     for left in output.glob(".shard-*"):  # of runs that were killed
         left.unlink()
-    shards, written, skipped, kept = [], 0, {}, []
+    shards: list[dict[str, Any]] = []
+    kept: list[PackedVideo] = []
+    skipped: dict[str, str] = {}
+    written = 0
     with progress(f"packing into {output.name}", len(videos)) as told:
         for number, group in enumerate(_groups(videos, shard_bytes)):
             shard = output / f"shard-{number:06d}.tar"

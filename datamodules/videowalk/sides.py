@@ -77,7 +77,7 @@ def open_sides(
     if val_fraction == 0:
         return Sides(train, train, "training")
     usable = np.flatnonzero(train.counts)
-    out = held_out([train.source.keys[video] for video in usable], val_fraction)
+    out = held_out([train.source.keys[int(video)] for video in usable], val_fraction)
     return Sides(train._replace(videos=usable[~out]), train._replace(videos=usable[out]), "held_out")
 
 
