@@ -159,7 +159,7 @@ def vip_film(seeds: tuple[int, ...], size: tuple[int, int], frames: int) -> Film
 def _none_found(frames: int, size: tuple[int, int]) -> str:
     return (
         f"no film of {frames} frames at {size[0]} x {size[1]} pixels shows its people moving; give more frames "
-        "(dataset.frames) or another size (dataset.height, dataset.width)"
+        "(frames) or another size (height, width)"
     )
 
 

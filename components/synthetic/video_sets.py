@@ -5,6 +5,7 @@ second waits and finds it there. A folder that was not written here is never tou
 """
 
 import fcntl
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from components.files.atomic import staging_folder, write_json
 from components.files.json_files import read_json_object
 from components.progress import Progress, no_progress
 
+log = logging.getLogger(__name__)
 CARD = "synthetic.json"
 # Changes when the same settings give other films than before: sets of another version are written anew.
 VERSION = 1
@@ -80,6 +82,7 @@ def write_set(
                 for old in partial.iterdir():
                     _remove(old)
                 write_json(partial / CARD, card)
+            log.info("painting %d synthetic films to %s", len(items), folder)
             with progress("films", len(items)) as told:
                 for item in items:
                     if not (partial / item.places[-1]).exists():
@@ -91,7 +94,7 @@ def write_set(
     except OSError as error:
         raise InputError(
             f"cannot write synthetic films to {folder}: {error.strerror or error}.\n"
-            "Choose another folder with dataset.folder=<folder>, or free some space"
+            "Choose another folder (prepare: dataset.folder=<folder>), or free some space"
         ) from error
     return True
 
@@ -107,8 +110,8 @@ def _is_there(folder: Path, card: Mapping[str, Any]) -> bool:
     found = read_json_object(folder / CARD)
     if found is None or found.get("set") != card["set"]:
         raise InputError(
-            f"dataset.folder={folder} holds files that were not written by prepare dataset={card['set']}; "
-            "they are left alone.\nChoose another folder with dataset.folder=<folder>"
+            f"{folder} holds files that were not written by prepare dataset={card['set']}; they are left alone.\n"
+            "Choose another folder (prepare: dataset.folder=<folder>)"
         )
     return found == card
 

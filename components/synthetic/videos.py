@@ -83,7 +83,7 @@ def write_kinetics(
     check_counts(train_videos=(train_videos, 1), val_videos=(val_videos, 0), frames=(frames, 2))
     check_size(height, width)
     if not fps > 0:
-        raise InputError(f"dataset.fps={fps}; expected a rate above 0")
+        raise InputError(f"fps={fps}; synthetic films need a rate above 0")
     settings = dict(
         train_videos=train_videos, val_videos=val_videos, frames=frames, height=height, width=width, fps=fps, seed=seed
     )
@@ -166,8 +166,8 @@ def davis_film(seed: int, index: int, size: tuple[int, int], frames: int) -> Fil
         if is_worthwhile(film.ids, casting.sprites + casting.people):
             return film
     raise InputError(
-        f"no film of {frames} frames at {size[0]} x {size[1]} pixels shows all its objects moving; give more frames "
-        "(dataset.frames) or larger pictures (dataset.height, dataset.width)"
+        f"no film of {frames} frames at {size[0]} x {size[1]} pixels shows all its objects moving; give more "
+        "frames (frames) or larger pictures (height, width)"
     )
 
 
@@ -202,7 +202,7 @@ def check_size(height: int, width: int) -> None:
     """
     for key, side in (("height", height), ("width", width)):
         if side < 32 or side % 2:
-            raise InputError(f"dataset.{key}={side}; expected an even number of pixels, at least 32")
+            raise InputError(f"{key}={side}; synthetic films need an even number of pixels, at least 32")
 
 
 def check_counts(**numbers: tuple[int, int]) -> None:
@@ -213,7 +213,7 @@ def check_counts(**numbers: tuple[int, int]) -> None:
     """
     for key, (value, least) in numbers.items():
         if value < least:
-            raise InputError(f"dataset.{key}={value}; expected at least {least}")
+            raise InputError(f"{key}={value}; synthetic films need at least {least}")
 
 
 def _write_film(

@@ -40,6 +40,11 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
         write_set(target, "dots", {"seed": 0}, cut.items)
     assert cut.written == [0, 1]
     assert not target.exists()
+    # As after a kill that nothing could clean up behind: an item half painted, another moved by half.
+    partial = target.parent / ".set.partial"
+    for left in (".item.0123", "films/2"):
+        (partial / left).mkdir(parents=True)
+        (partial / left / "old.txt").write_text("half")
     rest = Painter()
     told: list[int] = []
 
