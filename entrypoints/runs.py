@@ -171,9 +171,17 @@ def load_module(run: LoadedRun, weights: Weights = "average") -> Any:
     Raises:
         InputError: weights and config do not belong together.
     """
-    module = build_module(run.config)
+    module = build(_without_start(run.config["model"]))
     load_weights(module, run, "the stored config", weights)
     return module.eval()
+
+
+def _without_start(model: dict[str, Any]) -> dict[str, Any]:
+    """The model without the file of weights that its encoder started from: the run has weights of its own."""
+    encoder = model.get("encoder")
+    if not encoder or not encoder.get("weights"):
+        return model
+    return model | {"encoder": encoder | {"weights": None, "layout": "auto"}}
 
 
 def load_weights(module: Any, run: LoadedRun, what: str, weights: Weights = "average") -> None:

@@ -60,6 +60,8 @@ class VideoWalkModule(LightningModule):
         # Means over clips, also over ranks with unequal numbers of them. The length of the clips names the cycles, so
         # the metrics are made at the first batch.
         self.means = nn.ModuleDict()
+        # Lightning starts a fit in the modes that it finds.
+        self.train()
 
     def forward(self, batch: ClipBatch) -> WalkResult:
         """Walks over a batch of clips."""

@@ -104,6 +104,11 @@ class ResNet(Encoder):
             raise InputError(f"model.encoder.padding_mode={padding_mode}: expected reflect or zeros")
         if width < 1:
             raise InputError(f"model.encoder.width={width}: expected at least 1 channel (the published networks: 64)")
+        if layout != "auto" and weights is None:
+            raise InputError(
+                f"model.encoder.layout={layout} needs the file: model.encoder.weights=<path>\n"
+                "For random weights: model.encoder.layout=auto"
+            )
         removed = set(remove_layers)
         _check_removal(removed)
         self.normalization = named_normalization(normalization, "model.encoder.normalization")

@@ -111,9 +111,9 @@ def test_every_tile_size_finds_the_same() -> None:
     asked = []
     results = [search(queries, lambda y: asked.append(y) or sources[y], 3) for search in searches]
     assert asked == list(range(11)) * 4  # each row once
-    for values, index in results[1:]:
+    for values, sources_found in results[1:]:
         torch.testing.assert_close(values, results[0].values)
-        assert torch.equal(index, results[0].index)
+        assert torch.equal(sources_found, results[0].sources)
 
 
 @pytest.mark.parametrize(
