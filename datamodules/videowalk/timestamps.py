@@ -56,8 +56,8 @@ class TimestampTable:
             counts.append(len(places))
             gaps.append(steps[places])
             repeats.append(np.diff(places, append=len(steps)))
-        arrays = (np.array(column, dtype=np.int64) for column in (first, lengths, counts))
-        return cls(*arrays, np.concatenate(gaps), np.concatenate(repeats))
+        columns = np.array([first, lengths, counts], dtype=np.int64).reshape(3, -1)
+        return cls(columns[0], columns[1], columns[2], np.concatenate(gaps), np.concatenate(repeats))
 
     def __len__(self) -> int:
         """Number of videos."""

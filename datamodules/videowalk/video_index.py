@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -224,15 +224,27 @@ def _probe(folder: str, encoded: str) -> _Row:
     table = TimestampTable.build([facts.pts])
     rate = facts.fps or Fraction(0)
     return _Row(
-        *file, facts.width, facts.height, rate.numerator, rate.denominator, facts.time_base.numerator,
-        facts.time_base.denominator, facts.error or "", int(table.first[0]), int(table.lengths[0]),
-        table.gaps.tolist(), table.repeats.tolist(),
-    )  # fmt: skip
+        file.name,
+        file.size,
+        file.mtime_ns,
+        facts.width,
+        facts.height,
+        rate.numerator,
+        rate.denominator,
+        facts.time_base.numerator,
+        facts.time_base.denominator,
+        facts.error or "",
+        int(table.first[0]),
+        int(table.lengths[0]),
+        table.gaps.tolist(),
+        table.repeats.tolist(),
+    )
 
 
 def _crashed(encoded: str) -> _Row:
     error = "reading it ended the process that did so; the file may be damaged or made to do harm"
-    return _Row(*VideoFile(*json.loads(encoded)), 0, 0, 0, 1, 1, 1, error, 0, 0, [], [])
+    file = VideoFile(*json.loads(encoded))
+    return _Row(file.name, file.size, file.mtime_ns, 0, 0, 0, 1, 1, 1, error, 0, 0, [], [])
 
 
 def _line(row: _Row) -> bytes:
@@ -265,7 +277,7 @@ def _assemble(folder: Path, place: Path, rows: Sequence[_Row], probed: int = 0) 
         np.array([gap for row in rows for gap in row.gaps], dtype=np.int64),
         np.array([count for row in rows for count in row.repeats], dtype=np.int64),
     )
-    numbers = {name: column(name) for name in _NUMBERS}
+    numbers: dict[str, Any] = {name: column(name) for name in _NUMBERS}
     return VideoIndex(
         folder, place, [row.name for row in rows], errors=[row.error for row in rows], timestamps=table, probed=probed,
         **numbers,
@@ -280,8 +292,9 @@ def _rows(index: VideoIndex) -> list[_Row]:
     numbers = zip(*(getattr(index, name).tolist() for name in _NUMBERS))
     rows = []
     for video, (values, start, end) in enumerate(zip(numbers, [0, *ends], ends)):
-        rows.append(_Row(index.names[video], *values, index.errors[video], int(table.first[video]),
-                         int(table.lengths[video]), gaps[start:end], repeats[start:end]))  # fmt: skip
+        fields: list[Any] = [index.names[video], *values, index.errors[video]]
+        fields += [int(table.first[video]), int(table.lengths[video]), gaps[start:end], repeats[start:end]]
+        rows.append(_Row(*fields))
     return rows
 
 
@@ -301,10 +314,10 @@ def _load(folder: Path, place: Path) -> VideoIndex | None:
         with np.load(path, allow_pickle=False) as file:
             if int(file["version"]) != _VERSION:
                 raise ValueError(f"it has version {int(file['version'])}, expected {_VERSION}")
-            numbers = {name: np.asarray(file[name], dtype=np.int64) for name in _NUMBERS}
+            numbers: dict[str, Any] = {name: np.asarray(file[name], dtype=np.int64) for name in _NUMBERS}
             table = TimestampTable(*(file[f"timestamps_{name}"] for name in TimestampTable.NAMES))
             names, errors = _unpack(file["names"]), _unpack(file["errors"])
-        if any(len(column) != len(table) for column in (*numbers.values(), names, errors)):
+        if {len(names), len(errors), *map(len, numbers.values())} != {len(table)}:
             raise ValueError("its columns differ in length")
         return VideoIndex(folder, place, names, errors=errors, timestamps=table, **numbers)
     except FileNotFoundError:
