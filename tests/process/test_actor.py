@@ -31,7 +31,7 @@ def motions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("experiment", available("experiment"))
+@pytest.mark.parametrize("experiment", [name for name in available("experiment") if name.startswith("actor")])
 def test_every_experiment_runs_one_batch_of_everything(experiment: str, motions: Path, tmp_path: Path) -> None:
     start_from = ()
     if "finetune" in experiment:

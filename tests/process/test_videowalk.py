@@ -1,0 +1,97 @@
+"""videowalk from the command line: every experiment, a kill inside an epoch, two processes."""
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from entrypoints.config_check import available
+from tests.datamodules.videowalk.video_folder import write_folder
+from tests.lightning_modules.videowalk.networks.released_files import resnet, torchvision_content
+from tests.process.command_line import curve, only_run, run, start
+
+pytestmark = pytest.mark.slow
+
+SMALL = ("model.encoder.width=4", "model.encoder.remove_layers=[layer4]", "data.img_size=32", "data.patch_size=16",
+         "data.clip_len=3", "data.batch_size=2", "data.num_workers=0", "callbacks=videowalk")  # fmt: skip
+EXPERIMENTS = [name for name in available("experiment") if name.startswith("videowalk")]
+
+
+def write_frames(root: Path) -> Path:
+    """Folders of pictures, as videowalk_frames reads them."""
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        folder = root / "train" / f"video{number}"
+        folder.mkdir(parents=True)
+        for frame in range(30):
+            Image.fromarray(rng.integers(0, 255, (32, 40, 3), dtype=np.uint8)).save(folder / f"{frame:05d}.png")
+    return root
+
+
+def data_of(experiment: str, folder: Path) -> tuple[str, ...]:
+    """What an experiment needs of the user, tiny."""
+    if experiment == "videowalk_frames":
+        return (f"data.root={write_frames(folder / 'frames')}",)
+    return (f"data.root={write_folder(folder / 'videos', videos=2)}", f"data.cache_dir={folder / 'cache'}")
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_runs_one_batch_of_everything(experiment: str, tmp_path: Path) -> None:
+    output = run("train", f"experiment={experiment}", "debug=fast", "trainer=cpu", *SMALL[:-1],
+                 *data_of(experiment, tmp_path), f"paths.output_dir={tmp_path / 'out'}",
+                 f"paths.data={tmp_path / 'made'}")  # fmt: skip
+    assert "test/cycle_acc" in output
+    assert json.loads((only_run(tmp_path / "out") / "run.json").read_text())["status"] == "finished"
+
+
+def test_a_run_killed_inside_an_epoch_goes_on_with_the_same_curve(tmp_path: Path) -> None:
+    videos = write_folder(tmp_path / "videos", videos=4)
+    arguments = ("experiment=videowalk", *SMALL[:-2], "callbacks=[videowalk,last_average]", "data.num_workers=1",
+                 f"data.root={videos}", f"data.cache_dir={tmp_path / 'cache'}", "trainer=cpu", "trainer.max_epochs=3",
+                 "trainer.check_val_every_n_epoch=1", "scheduler=multistep", "scheduler.milestones=[2]",
+                 "callbacks.last_average.epochs=2", "test=false",
+                 # only inside epochs, which have ten steps
+                 "callbacks.checkpoint.every_n_epochs=100", "callbacks.checkpoint.every_n_steps=3")  # fmt: skip
+    run("train", *arguments, f"paths.output_dir={tmp_path / 'whole'}")
+    process = start("train", *arguments, f"paths.output_dir={tmp_path / 'killed'}")
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        files = list((tmp_path / "killed").rglob("metrics.csv"))
+        if files and any("train/loss" in row for row in curve(files[0].parent)):  # into the second epoch
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    output = run("train", *arguments, f"paths.output_dir={tmp_path / 'killed'}", "resume=auto")
+    assert "last.ckpt in epoch" in output
+    whole, resumed = (_losses(only_run(tmp_path / name)) for name in ("whole", "killed"))
+    assert resumed == whole
+    assert len(whole) == 6
+    card = json.loads((only_run(tmp_path / "killed") / "run.json").read_text())
+    assert (card["resumed"], card["steps"]) == (1, 30)
+
+
+def _losses(folder: Path) -> list[dict[str, str]]:
+    """What was logged, but for the speed."""
+    rows = [{name: value for name, value in row.items() if name != "data/clips_per_s"} for row in curve(folder)]
+    return [row for row in rows if row.keys() - {"epoch", "step"}]
+
+
+def test_two_processes_share_the_clips(tmp_path: Path) -> None:
+    weights = tmp_path / "resnet18.pth"
+    torch.save(torchvision_content(resnet()), weights)
+    run("train", "experiment=videowalk", "model=videowalk_imagenet18", f"model.encoder.weights={weights}", *SMALL[:-1],
+        "callbacks=[videowalk,last_average]", f"data.root={write_folder(tmp_path / 'videos', videos=4)}",
+        f"data.cache_dir={tmp_path / 'cache'}", "trainer=ddp_cpu", "trainer.max_epochs=2",
+        f"paths.output_dir={tmp_path / 'out'}")  # fmt: skip
+    folder = only_run(tmp_path / "out")
+    card = json.loads((folder / "run.json").read_text())
+    # Five clips of each of four videos, two a step of each process.
+    assert (card["world_size"], card["effective_batch"], card["steps"]) == (2, 4, 10)
+    assert 0 <= json.loads((folder / "metrics.json").read_text())["test/cycle_acc"] <= 1
+    assert any("data/clips_per_s" in row for row in curve(folder))
