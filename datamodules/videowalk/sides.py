@@ -1,7 +1,6 @@
 """Which videos train and which are held out: folders of the data set's own, or a part chosen by name."""
 
 import hashlib
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -15,8 +14,6 @@ from datamodules.videowalk.sources import ClipSettings, Kind, open_source
 from datamodules.videowalk.video_folders import find_splits
 
 AUTO = "auto"
-# Not by their beginning alone: Kinetics has a class "training dog".
-_NAMES = {"train": r"train(ing)?([_-]?\d+)?", "val": r"val(id|idation)?([_-]?\d+)?"}
 
 
 class Side(NamedTuple):
@@ -108,7 +105,7 @@ def split_folder(root: Path, split: str, side: str) -> Path | None:
                 f"data.{side}_split={split}: no such folder in data.root={root}{did_you_mean(split, there)}{known}"
             )
         return root / split
-    meant = [name for name in there if re.fullmatch(_NAMES[side], name, re.IGNORECASE)]
+    meant = [name for name in there if name.lower().startswith(side)]
     if f"{side}_256" in meant:
         return root / f"{side}_256"
     if len(meant) > 1:

@@ -1,6 +1,7 @@
 """Finds video files: in a Kinetics layout `<root>/<split>/<class>/<video>.mp4`, or in any folder of videos."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from stat import S_ISREG
@@ -10,7 +11,8 @@ from components.errors import InputError
 
 # Endings count in any case. The published code takes mp4 only; original Kinetics downloads hold webm and mkv as well.
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv")
-_SPLIT_NAMES = ("train", "val", "test")
+# Not by their beginning alone: Kinetics has classes such as "training dog" and "testifying".
+_SPLIT = re.compile(r"(train(ing)?|val(id|idation)?|test)([_-]?\d+)?", re.IGNORECASE)
 _SHOWN = 8
 
 
@@ -56,9 +58,7 @@ def find_splits(root: Path) -> list[str]:
     """Folders of a root that are splits of a data set by their names (`train_256`, `val`, ...), sorted."""
     if not root.is_dir():
         return []
-    return sorted(
-        entry.name for entry in os.scandir(root) if entry.name.lower().startswith(_SPLIT_NAMES) and entry.is_dir()
-    )
+    return sorted(entry.name for entry in os.scandir(root) if _SPLIT.fullmatch(entry.name) and entry.is_dir())
 
 
 def class_name(name: str) -> str:

@@ -201,6 +201,7 @@ def test_splits_by_their_names(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     (tmp_path / "training.txt").rmdir()
     (tmp_path / "training.txt").touch()
+    (tmp_path / "training dog").mkdir()  # a class
     assert find_splits(tmp_path) == ["Test", "train_256", "val_256"]
     assert find_splits(tmp_path / "gone") == []
 
