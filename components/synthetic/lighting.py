@@ -91,7 +91,11 @@ def draw_lighting(draw: Draw, frames: int, strength: float = 1.0) -> Lighting:
 def _blurred(film: Tensor, weight: float) -> Tensor:
     """Three-tap blur along both sides of `[n, H, W, 3]`, the border repeated."""
     for axis in (1, 2):
-        size = film.shape[axis]
-        wide = torch.cat([film.narrow(axis, 0, 1), film, film.narrow(axis, size - 1, 1)], dim=axis)
-        film = (1 - 2 * weight) * film + weight * (wide.narrow(axis, 0, size) + wide.narrow(axis, 2, size))
+        last = film.shape[axis] - 1
+        wide = film * (1 - 2 * weight)
+        wide.narrow(axis, 1, last).add_(film.narrow(axis, 0, last), alpha=weight)
+        wide.narrow(axis, 0, last).add_(film.narrow(axis, 1, last), alpha=weight)
+        for edge in (0, last):
+            wide.narrow(axis, edge, 1).add_(film.narrow(axis, edge, 1), alpha=weight)
+        film = wide
     return film

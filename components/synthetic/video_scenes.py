@@ -97,7 +97,9 @@ class Scene:
         """Paint some frames; each frame is the same whichever others are painted with it."""
         camera = self.camera[frames]
         n, (height, width) = len(camera), self.size
-        grid = F.affine_grid(camera, [n, 3, height, width], align_corners=True)
+        x, y = torch.linspace(-1, 1, width), torch.linspace(-1, 1, height)[:, None]
+        rows = camera[..., None, None]
+        grid = torch.stack([rows[:, axis, 0] * x + (rows[:, axis, 1] * y + rows[:, axis, 2]) for axis in (0, 1)], -1)
         texture = self.background.expand(n, -1, -1, -1)
         film = F.grid_sample(texture, grid, padding_mode="reflection", align_corners=True)
         film = film.permute(0, 2, 3, 1).contiguous()

@@ -190,7 +190,7 @@ def write_pictures(folder: Path, images: torch.Tensor, names: list[str]) -> None
     """Save `[T, H, W, 3]` uint8 pictures under their names; JPEG without chroma subsampling, or PNG."""
     folder.mkdir(parents=True)
     for name, image in zip(names, images, strict=True):
-        options: dict[str, Any] = {"quality": 95, "subsampling": 0} if name.endswith(".jpg") else {"compress_level": 4}
+        options: dict[str, Any] = {"quality": 95, "subsampling": 0} if name.endswith(".jpg") else {"compress_level": 1}
         Image.fromarray(image.numpy()).save(folder / name, **options)
 
 
