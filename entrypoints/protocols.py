@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
@@ -42,7 +43,7 @@ def system_of_run(run: str | Path) -> str:
     try:
         config = OmegaConf.load(folder_of(checkpoint) / ".hydra" / "config.yaml")
         parts = str(OmegaConf.select(config, "model._target_")).split(".")
-    except (OSError, ValueError, OmegaConfBaseException):
+    except (OSError, ValueError, OmegaConfBaseException, yaml.YAMLError):
         parts = []
     if checkpoint.parent.name == "checkpoints" and parts[:1] == ["lightning_modules"] and len(parts) > 1:
         return parts[1]

@@ -9,7 +9,7 @@ from entrypoints.tasks.videowalk_benchmarks import Content
 if TYPE_CHECKING:
     import numpy as np
 
-_MOMENTS, _HEIGHT = 6, 150
+_MOMENTS, _HEIGHT = 6, 180
 _TRUE, _CARRIED = (60, 220, 90), (250, 70, 70)
 
 
@@ -26,17 +26,17 @@ def masks_sheet(sequence: Any, folder: Path, title: str) -> "Callable[[], np.nda
         import numpy as np
 
         from components.media.frames import evenly_spaced
-        from components.media.masks import davis_palette, read_mask
+        from components.media.masks import read_mask
+        from components.media.overlays import overlay_mask
 
         annotated = sequence.annotated()
         moments = [annotated[index] for index in evenly_spaced(len(annotated), _MOMENTS)]
-        palette = davis_palette()
         rows: list[list[np.ndarray]] = [[], []]
         for moment in moments:
             frame = sequence.frames.read(moment)
             carried = read_mask(folder / f"{sequence.frames.frames[moment].stem}.png").ids
             for row, ids in zip(rows, (sequence.ids(moment), carried), strict=True):
-                row.append(_small(_tinted(frame, np.where(ids == 255, 0, ids), palette)))
+                row.append(_small(overlay_mask(frame, np.where(ids == 255, 0, ids))))
         captions = [*(f"frame {moment}, annotation" for moment in moments), *["carried"] * len(moments)]
         return _sheet(rows, captions, title)
 
@@ -58,8 +58,8 @@ def joints_sheet(sequence: Any, content: Content, title: str) -> "Callable[[], n
         for moment in moments:
             frame = sequence.frames.read(moment)
             picture = Image.fromarray(frame)
-            scale = 2 * _HEIGHT / picture.height
-            picture = picture.resize((round(picture.width * scale), 2 * _HEIGHT))
+            scale = _HEIGHT * 3 // 2 / picture.height
+            picture = picture.resize((round(picture.width * scale), _HEIGHT * 3 // 2))
             draw = ImageDraw.Draw(picture)
             for true, found in zip(
                 sequence.joints[:, :, moment].T * scale, carried[:, :, moment].T * scale, strict=True
@@ -78,24 +78,6 @@ def _sheet(rows: "list[list[np.ndarray]]", captions: list[str], title: str) -> "
     from components.media.pictures import image_grid
 
     return image_grid([image for row in rows for image in row], len(rows[0]), captions, title, caption_size=13)
-
-
-def _tinted(frame: "np.ndarray", ids: "np.ndarray", palette: "np.ndarray") -> "np.ndarray":
-    """Objects shine through in their colours, their outlines in full."""
-    import numpy as np
-
-    from components.metrics.davis import dilate
-
-    tinted = frame.astype(np.float32)
-    inside = ids > 0
-    # A palette's darker colours do not show on dark frames.
-    colours = np.clip(palette.astype(np.float32) * 1.6, 0, 255)
-    tinted[inside] = 0.5 * tinted[inside] + 0.5 * colours[ids[inside]]
-    edge = np.zeros_like(inside)
-    edge[:, 1:] |= ids[:, 1:] != ids[:, :-1]
-    edge[1:] |= ids[1:] != ids[:-1]
-    tinted[dilate(edge, max(1, frame.shape[0] // 200))] = 255
-    return tinted.astype(np.uint8)
 
 
 def _small(image: "np.ndarray") -> "np.ndarray":

@@ -51,7 +51,7 @@ def film(frames: int, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     images, masks = [], []
     for at in range(frames):
         image, ids = ground.copy(), np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
-        for number, (top, left) in enumerate(((4, 4 + 5 * at), (28, 40)), start=1):
+        for number, (top, left) in enumerate(((4, 4 + 4 * at), (28, 40)), start=1):
             image[top : top + 16, left : left + 16] = texture[number - 1]
             ids[top : top + 16, left : left + 16] = number
         images.append(image)
