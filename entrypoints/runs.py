@@ -177,11 +177,10 @@ def load_module(run: LoadedRun, weights: Weights = "average") -> Any:
 
 
 def _without_start(model: dict[str, Any]) -> dict[str, Any]:
-    """The model without the file of weights that its encoder started from: the run has weights of its own."""
-    encoder = model.get("encoder")
-    if not encoder or not encoder.get("weights"):
-        return model
-    return model | {"encoder": encoder | {"weights": None, "layout": "auto"}}
+    """The model without the weights that its encoder started from, from a file or folder: the run has its own."""
+    encoder = model.get("encoder") or {}
+    start = {"weights": None, "layout": "auto", "pretrained": False}
+    return model | {"encoder": encoder | {key: start[key] for key in start if key in encoder}} if encoder else model
 
 
 def load_weights(module: Any, run: LoadedRun, what: str, weights: Weights = "average") -> None:
