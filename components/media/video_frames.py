@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -17,15 +18,18 @@ def stream_frames(path: str | Path) -> Iterator[np.ndarray]:
     Raises:
         BrokenVideoError: the file cannot be opened, or not be decoded further.
     """
+    yield from map(upright, _decoded(path))
+
+
+def _decoded(path: str | Path) -> Iterator[Any]:
+    """Decoded frames that have a time, not yet pictures."""
     try:
         with av.open(str(path)) as container:
             stream = picture_stream(container)
             if stream is None:
                 raise broken_video(str(path), "there is no picture stream in the file")
             leave_out_others(container, stream)
-            for frame in container.decode(stream):
-                if frame.pts is not None:
-                    yield upright(frame)
+            yield from (frame for frame in container.decode(stream) if frame.pts is not None)
     except av.FFmpegError as error:
         raise broken_video(str(path), f"cannot be decoded ({error.strerror or error})") from error
 
@@ -55,7 +59,7 @@ class VideoFrames:
         self.fps = float(facts.fps or 25)
         self._pts = facts.pts
         self._reader = ClipReader(max_open=1)
-        self._stream: Iterator[np.ndarray] | None = None
+        self._stream: Iterator[Any] | None = None
         self._position = 0  # the frame that the stream gives next
         self._last: tuple[int, np.ndarray] | None = None
 
@@ -93,17 +97,17 @@ class VideoFrames:
         self._stream, self._position = None, 0
 
     def _read(self, index: int) -> np.ndarray:
-        if self._stream is None or index == 0:
-            if index > 0:
-                return self._seek(index)
-            self._stream, self._position = stream_frames(self.path), 0
-        if index < self._position:
-            return self._seek(index)
-        for picture in self._stream:
-            self._position += 1
-            if self._position > index:
-                return picture
-        raise broken_video(str(self.path), f"the file ends after {self._position} frames")
+        if index == 0:
+            self._stream, self._position = _decoded(self.path), 0
+        if self._stream is not None and index >= self._position:
+            wanted = int(self._pts[index])
+            for frame in self._stream:
+                self._position = int(np.searchsorted(self._pts, frame.pts, side="right"))
+                if frame.pts == wanted and not frame.is_corrupt:
+                    return upright(frame)
+                if frame.pts >= wanted:  # it was left out, comes later or is damaged: the reader knows
+                    break
+        return self._seek(index)
 
     def _seek(self, index: int) -> np.ndarray:
         (picture,) = self._reader.read(self.path, self._pts[index : index + 1])

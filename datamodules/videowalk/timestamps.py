@@ -36,7 +36,7 @@ class TimestampTable:
             and (self.lengths >= 0).all()
             and (self.run_counts >= 0).all()
             and (self.repeats > 0).all()
-            and np.array_equal(self._sums(), np.maximum(self.lengths - 1, 0))
+            and np.array_equal(self._sum_runs(self.repeats), np.maximum(self.lengths - 1, 0))
         ):
             raise ValueError("the table of timestamps contradicts itself")
 
@@ -75,7 +75,11 @@ class TimestampTable:
         """What the table is made of, to be stored."""
         return {name: getattr(self, name) for name in self.NAMES}
 
-    def _sums(self) -> np.ndarray:
-        """Gaps of each video."""
-        totals = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(self.repeats)])
+    def spans(self) -> np.ndarray:
+        """Ticks from the first to the last frame of each video, `[V]` int64."""
+        return self._sum_runs(self.gaps * self.repeats)
+
+    def _sum_runs(self, values: np.ndarray) -> np.ndarray:
+        """Sum of a value of the runs for each video."""
+        totals = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(values)])
         return totals[self._ends] - totals[self._ends - self.run_counts]

@@ -112,10 +112,8 @@ class VideoIndex:
 
     def seconds(self) -> np.ndarray:
         """Time that each video fills, its last frame included, `[V]` float64."""
-        spans = np.array([video[-1] - video[0] if len(video) else 0 for video in map(self.timestamps.__getitem__,
-                          range(len(self)))], dtype=np.float64)  # fmt: skip
         last = np.where(self.timestamps.lengths > 0, np.nan_to_num(1 / self.fps), 0.0)
-        return spans * self.tick_num / self.tick_den + last
+        return self.timestamps.spans() * self.tick_num / self.tick_den + last
 
     def clips(self, frames_per_clip: int = 4, step: int = 1, frame_rate: float | None = 8) -> ClipIndex:
         """All clips of the videos; broken and short ones have none.

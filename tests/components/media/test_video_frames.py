@@ -21,6 +21,15 @@ def test_frames_come_in_order_and_from_anywhere(tmp_path: Path) -> None:
         film.read(40)
 
 
+@pytest.mark.parametrize("name", ["disorder.avi", "open.mkv"])
+def test_frames_are_those_of_their_times(tmp_path: Path, name: str) -> None:
+    """H.264 in AVI hands B-frames out of order; reading on and reading anywhere agree."""
+    film = VideoFrames(write_video(tmp_path / name, 20))
+    forward = [number_of(film.read(index)) for index in range(20)]
+    assert forward == [number_of(film.read(index)) for index in reversed(range(20))][::-1]
+    assert sorted(forward) == list(range(20))
+
+
 def test_broken_files_are_the_users(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.mp4: .*No such file"):
         VideoFrames(tmp_path / "gone.mp4")

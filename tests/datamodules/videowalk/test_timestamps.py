@@ -11,6 +11,7 @@ def test_what_goes_in_comes_out(videos: list[list[int]]) -> None:
     table = TimestampTable.build(np.array(video, dtype=np.int64) for video in videos)
     assert len(table) == len(videos)
     assert [table[video].tolist() for video in range(len(table))] == videos
+    assert table.spans().tolist() == [video[-1] - video[0] if video else 0 for video in videos]
     again = TimestampTable(**table.arrays())
     assert [again[video].tolist() for video in range(len(table))] == videos
 
