@@ -186,8 +186,8 @@ def check_extra(name: str, texts: Sequence[str]) -> Check:
 
 
 def check_file(name: str, places: Sequence[str], purpose: str, use: str) -> Check:
-    """A file that only the user can bring."""
+    """A file or folder that only the user can bring."""
     for place in places:
-        if Path(place).expanduser().is_file():
+        if Path(place).expanduser().exists():
             return Check("files", name, "ok", f"{place}; {use}")
     return Check("files", name, "missing", f"for {purpose}", f"put it at {' or '.join(places)}; {use}")

@@ -104,6 +104,7 @@ def test_optional_files(tmp_path: Path) -> None:
     assert all(place in absent.remedy for place in places)
     (tmp_path / "b.pkl").write_text("")
     assert check_file("smpl", places, "SMPL", "key=<file>").found == f"{places[1]}; key=<file>"
+    assert check_file("videos", [str(tmp_path)], "videos", "data.root=<folder>").state == "ok"
 
 
 def test_a_broken_video_package(monkeypatch: pytest.MonkeyPatch) -> None:
