@@ -203,6 +203,7 @@ def _follow_masks(
     from components.media.overlays import overlay_mask
     from lightning_modules.videowalk.propagation.masks import propagate_masks
 
+    assert film.ids is not None
     masks = propagate_masks(extractor, sequence, film.ids, device=device, progress=advance, propagator=propagator)
     for frame, ids in enumerate(masks):
         write_mask(folder / "masks" / f"{frame:05d}.png", ids, film.palette)
@@ -230,10 +231,10 @@ def _follow_joints(
     with atomic_path(folder / "joints.npz") as temporary:
         np.savez(temporary, joints=np.stack(found), names=np.array(film.joint_names), fps=np.array(film.fps))
     rows = ["frame,name,x,y"]
-    for frame, joints in enumerate(found):
+    for frame, places in enumerate(found):
         rows += [
             f'{frame},"{name.replace(chr(34), chr(34) * 2)}",{x:.2f},{y:.2f}'
-            for name, (x, y) in zip(film.joint_names, joints.T.tolist(), strict=True)
+            for name, (x, y) in zip(film.joint_names, places.T.tolist(), strict=True)
         ]
     write_text(folder / "joints.csv", "\n".join(rows) + "\n")
 
@@ -290,11 +291,9 @@ def _finished(folder: Path, record: dict[str, Any], force: bool) -> bool:
 
 
 def _followed(film: "Film") -> str:
-    import numpy as np
-
     if film.joints is not None:
         return f"{film.joints.shape[1]} joints"
-    count = len([index for index in np.unique(film.ids).tolist() if index])
+    count = len(film.objects)
     return "1 object" if count == 1 else f"{count} objects"
 
 

@@ -47,11 +47,17 @@ class Film:
     joints: np.ndarray | None = None
     joint_names: tuple[str, ...] = ()
 
+    @property
+    def objects(self) -> list[int]:
+        """Ids of the objects of the first mask."""
+        return [] if self.ids is None else [index for index in np.unique(self.ids).tolist() if index]
+
     def report_late_objects(self) -> None:
         """Say which objects come into view only later: nothing tells what they look like, so they are left out."""
         if self.ids is None:
             return
-        known, late = {*np.unique(self.ids).tolist(), 0, VOID}, {}
+        known = {*np.unique(self.ids).tolist(), 0, VOID}
+        late: dict[int, str] = {}
         for path in self.later_masks:
             for index in np.unique(read_mask(path).ids).tolist():
                 if index not in known:

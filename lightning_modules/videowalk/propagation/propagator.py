@@ -117,8 +117,8 @@ class PropagationState:
             counts[entry] = copies
         values, index = merge(*found)
         # A frame that stands for several takes as many of the k places, as far as there are any left.
-        copies = counts[index // self.bank.cells]
-        taken = (self.settings.topk - (copies.cumsum(0) - copies)).clamp(min=0).minimum(copies)
+        often = counts[index // self.bank.cells]
+        taken = (self.settings.topk - (often.cumsum(0) - often)).clamp(min=0).minimum(often)
         weights = torch.softmax(values / self.settings.temperature + taken.log(), dim=0)
         votes = self.bank.labels[index]  # [k, h * w, L]
         return torch.einsum("kq,kql->ql", weights, votes)

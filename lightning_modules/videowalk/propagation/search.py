@@ -15,10 +15,10 @@ from torch import Tensor
 # Rows and columns of target cells in a tile. Narrow ones waste little beyond the disc; all cells of a tile share a
 # product, whose speed falls below about 32 of them. Chosen by `benchmarks/propagation.py`; an accelerator wants few
 # large products.
-_CPU_TILE = (16, 4)
+_CPU_TILE = (16, 8)
 _ACCELERATOR_TILE = (32, 32)
 # Target cells per product and source cells per group of an unrestricted search.
-_BLOCK = 128
+_BLOCK = 256
 _GROUP = 16
 # Sources of an unrestricted search that are held against one block at a time.
 _CHUNK = 1 << 15
@@ -28,7 +28,7 @@ class Matches(NamedTuple):
     """Best sources, best first."""
 
     values: Tensor  # k cells: affinity, -inf where there are fewer than k sources
-    index: Tensor  # k cells: number of the source
+    sources: Tensor  # k cells: number of the source
 
 
 class _Span(NamedTuple):
@@ -74,7 +74,7 @@ class WindowSearch:
         self.device = torch.device(device)
         self.tile = tile or (_CPU_TILE if self.device.type == "cpu" else _ACCELERATOR_TILE)
         # Columns left and right of a source cell by its distance in rows, as long as there are any.
-        self.reach = []
+        self.reach: list[int] = []
         while len(self.reach) < max(grid) and len(self.reach) < radius:
             self.reach.append(self._columns(len(self.reach)))
         self._plans: dict[tuple[int, ...], _Plan] = {}
@@ -96,7 +96,7 @@ class WindowSearch:
             slots: number of source frames.
 
         Returns:
-            values and index, `[k, h * w]`; the index is slot * h * w + cell.
+            Values and sources `[k, h * w]`; a source is slot * h * w + cell.
         """
         height, width = self.grid
         far = len(self.reach) - 1
@@ -144,7 +144,9 @@ class WindowSearch:
 
     def _make_plan(self, tall: int, wide: int, above: int, below: int, left: int, right: int) -> _Plan:
         far = len(self.reach) - 1
-        spans, ys, xs = [], [], []
+        spans: list[_Span] = []
+        ys: list[int] = []
+        xs: list[int] = []
         offset = 0
         for row in range(-above, tall + below):
             first, last = max(0, row - far), min(tall, row + far + 1)
@@ -174,7 +176,7 @@ def full_search(
         group: sources per group.
 
     Returns:
-        values and index, `[k, Q]`; sources are counted through all pieces.
+        Values and sources `[k, Q]`; these are counted through all pieces.
     """
     best = Matches(
         queries.new_full((topk, len(queries)), -math.inf),
@@ -193,7 +195,7 @@ def merge(*matches: Matches) -> Matches:
     if len(matches) == 1:
         return matches[0]
     values, order = torch.cat([each.values for each in matches]).topk(len(matches[0].values), dim=0)
-    return Matches(values, torch.cat([each.index for each in matches]).gather(0, order))
+    return Matches(values, torch.cat([each.sources for each in matches]).gather(0, order))
 
 
 def _search_piece(queries: Tensor, sources: Tensor, first: int, topk: int, block: int, group: int) -> Matches:
