@@ -41,7 +41,8 @@ class ClipSpeed(Callback):
             return
         self._clips += self._count(batch)
         # When Lightning writes a line: after so many optimizer steps, counted through the epochs.
-        if trainer.global_step % trainer.log_every_n_steps == 0 and now > self._since:
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if trainer.global_step % every == 0 and now > self._since:
             self._log(pl_module, self._speed(trainer, now), on_step=True)
             self._logged = True
             self._restart(now)
