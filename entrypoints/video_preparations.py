@@ -22,7 +22,6 @@ def videos(
     clip_len: int = 4,
     frame_rate: float | None = 8,
     step: int = 1,
-    suffixes: list[str] | None = None,
     workers: int | None = None,
     on_error: Literal["skip", "raise"] = "skip",
     cache_dir: str | None = None,
@@ -35,7 +34,7 @@ def videos(
             broken video and `on_error=raise`.
     """
     from datamodules.videowalk.clip_index import check_clips
-    from datamodules.videowalk.video_folders import VIDEO_SUFFIXES, find_splits
+    from datamodules.videowalk.video_folders import find_splits
     from datamodules.videowalk.video_index import BROKEN, build_video_index
     from entrypoints.tasks.progress import progress
 
@@ -43,10 +42,7 @@ def videos(
     folder = Path(root).expanduser()
     chosen: Sequence[str | None] = splits or find_splits(folder) or [None]
     indexes = [
-        build_video_index(
-            folder, split, cache_dir, workers, force, progress, suffixes or VIDEO_SUFFIXES, key="dataset.root"
-        )
-        for split in chosen
+        build_video_index(folder, split, cache_dir, workers, force, progress, key="dataset.root") for split in chosen
     ]
     lines: list[str] = []
     problems: list[str] = []
@@ -78,7 +74,7 @@ def videos(
 
 def _problems(index: "VideoIndex", clips: "ClipIndex", split: str | None) -> list[str]:
     """One line per video that gives no clips."""
-    head = f"{split}/" if split else ""
+    head = f"{split}/" if split not in (None, ".") else ""
     lines = []
     for video, (name, error) in enumerate(zip(index.names, index.errors)):
         if error:

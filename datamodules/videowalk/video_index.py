@@ -172,6 +172,7 @@ def build_video_index(
         if file.name in rows and rows[file.name][1:3] == (file.size, file.mtime_ns)
     }
     missing = [file for file in files if file.name not in rows]
+    log.info("reading %d new or changed videos of %d in %s", len(missing), len(files), folder)
     journal = place / _JOURNAL.replace("*", uuid.uuid4().hex[:8])
     try:
         with (progress or no_progress)("reading videos", len(missing)) as advance, journal.open("ab") as stream:

@@ -6,6 +6,7 @@ import pytest
 
 from components.errors import InputError
 from entrypoints.video_preparations import videos
+from tests.components.media.test_video_probe import DATA, real
 from tests.components.media.video_files import write_video
 
 
@@ -78,3 +79,17 @@ def test_folders_and_values_are_checked(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="clip_len=0"):
         videos(str(tmp_path), clip_len=0)
     assert not (tmp_path / "cache").exists()
+
+
+@real
+def test_real_videos(tmp_path: Path) -> None:
+    settings = {"workers": 1, "cache_dir": str(tmp_path)}
+    text = "\n".join(videos(str(DATA), **settings).lines)
+    assert "train_256: 11 videos of 6 classes, 0 broken; 11 read now" in text
+    assert "349 clips of 4 frames at 8 per second: 14 to 53 per video" in text
+    with pytest.raises(InputError, match="not one of 3 videos can be read"):
+        videos(str(DATA), splits=["broken", "val_256"], **settings)
+    done = videos(str(DATA), splits=["."], **settings)
+    assert [line.split(":")[0] for line in done.problems] == [
+        f"broken/{name}.mp4" for name in ("empty", "truncated_midstream", "truncated_no_moov")
+    ]

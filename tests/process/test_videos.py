@@ -10,23 +10,11 @@ from pathlib import Path
 import pytest
 
 from datamodules.videowalk.video_index import BROKEN, INDEX, VideoIndex, build_video_index
-from tests.components.media.test_video_probe import DATA, real
 from tests.components.media.video_files import write_video
 from tests.datamodules.videowalk.test_video_index import content
-from tests.process.command_line import run, start
+from tests.process.command_line import start
 
 pytestmark = pytest.mark.slow
-
-
-def command(root: Path, place: Path, *more: str) -> tuple[str, ...]:
-    return ("dataset=videos", f"root={root}", f"paths.data={place}", f"paths.output_dir={place}", *more)
-
-
-@real
-def test_real_videos(tmp_path: Path) -> None:
-    output = run("prepare", *command(DATA, tmp_path))
-    assert "train_256: 11 videos of 6 classes, 0 broken; 11 read now" in output
-    assert "349 clips of 4 frames at 8 per second: 14 to 53 per video" in output
 
 
 def written(cache: Path) -> list[int]:
@@ -55,7 +43,7 @@ def test_a_killed_call_leaves_nothing_that_is_trusted_wrongly(tmp_path: Path) ->
     (root / "class" / "broken.mp4").touch()
     whole: VideoIndex = build_video_index(root, cache_dir=tmp_path / "whole", workers=1)
     cache = tmp_path / "data" / "cache"
-    process = start("prepare", *command(root, tmp_path / "data", "workers=2"))
+    process = start("prepare", "dataset=videos", f"root={root}", "workers=2", f"paths.data={tmp_path / 'data'}")
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None and not any(written(cache)):
         time.sleep(0.01)
