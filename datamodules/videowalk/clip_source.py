@@ -40,37 +40,40 @@ class ClipSource(Protocol):
         """
 
 
-def check_source(source: ClipSource, root: str, on_error: str, max_fail_ratio: float, why_short: str) -> None:
+def check_source(source: ClipSource, key: str, root: str, on_error: str, max_fail_ratio: float, why_short: str) -> None:
     """Refuse videos of which none, or too few, can be used.
 
     Videos that cannot be used may be among the counted ones (without clips) or not.
 
     Args:
         source: the videos.
-        root: where they are from, for the message.
+        key, root: the config key that named where they are from, and its value.
         on_error: `raise` admits no broken video.
         max_fail_ratio: largest share of broken videos with `skip`.
-        why_short: how long a video must be, e.g. `"4 frames at 8 frames per second"`.
+        why_short: what a clip takes, e.g. `"4 frames at 8 frames per second"`.
 
     Raises:
         InputError: no clips at all, or broken videos beyond what is admitted.
     """
     broken, total = len(source.skipped), len({*map(source.name, range(len(source.counts))), *source.skipped})
-    examples = listing([f"{path}: {reason}" for path, reason in source.skipped.items()])
+    place = f"{key}={root}"
+    examples = listing([f"{path.removeprefix(root).lstrip('/')}: {reason}" for path, reason in source.skipped.items()])
+    if broken and broken == total:
+        raise InputError(f"{place}: not one of {total} videos can be used ({examples}).\nMend them or give others")
     if broken and on_error == "raise":
         raise InputError(
-            f"{root}: {broken} of {total} videos cannot be used ({examples}).\n"
+            f"{place}: {broken} of {total} videos cannot be used ({examples}).\n"
             "Mend or remove them, or leave them out with data.on_error=skip"
         )
     if broken > max_fail_ratio * total:
         raise InputError(
-            f"{root}: {broken} of {total} videos cannot be used ({examples}).\n"
+            f"{place}: {broken} of {total} videos cannot be used ({examples}).\n"
             f"That is more than data.max_fail_ratio={max_fail_ratio:g} admits: mend or remove them, or raise it"
         )
     if not source.counts.any():
         sound = total - broken
         longest = f"none of {sound} videos is long enough" if sound else "there are no videos"
-        raise InputError(f"{root}: {longest}; a clip takes {why_short}.\nLower data.clip_len, or give other videos")
+        raise InputError(f"{place}: {longest}; a clip takes {why_short}.\nLower data.clip_len, or give other videos")
 
 
 def listing(texts: Sequence[str]) -> str:

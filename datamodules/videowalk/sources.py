@@ -67,7 +67,7 @@ def open_source(kind: Kind, root: Path, settings: ClipSettings, key: str = "data
             folders, length, settings.frame_gap, settings.on_error, settings.allow_repeated_frames, bad, base
         )
         place, at_rate = _place(base, settings.cache_dir), f"{length} pictures"
-    check_source(source, f"{key}={root}", settings.on_error, settings.max_fail_ratio, at_rate)
+    check_source(source, key, str(root), settings.on_error, settings.max_fail_ratio, at_rate)
     return Opened(source, place)
 
 

@@ -116,7 +116,7 @@ def test_spread_clips_are_even_and_fixed():
 
 
 def test_source_without_faults_passes():
-    check_source(ToyClips([1, 2]), "data.root=x", "raise", 0.0, "4 frames")
+    check_source(ToyClips([1, 2]), "data.root", "x", "raise", 0.0, "4 frames")
 
 
 @pytest.mark.parametrize(
@@ -124,17 +124,18 @@ def test_source_without_faults_passes():
     [
         (ToyClips([3], skipped={"a.mp4": "empty"}), "raise", r"1 of 2 videos cannot be used \(a.mp4: empty\)"),
         (ToyClips([3], skipped={"a.mp4": "empty"}), "skip", "more than data.max_fail_ratio=0.05 admits"),
+        (ToyClips([], skipped={"x/a.mp4": "empty"}), "skip", r"data.root=x: not one of 1 videos can be used \(a.mp4: "),
         (ToyClips([0, 0]), "skip", "none of 2 videos is long enough; a clip takes 4 frames"),
         (ToyClips([]), "skip", "there are no videos"),
     ],
 )
 def test_unusable_sources(source, on_error, message):
     with pytest.raises(InputError, match=message):
-        check_source(source, "data.root=x", on_error, 0.05, "4 frames")
+        check_source(source, "data.root", "x", on_error, 0.05, "4 frames")
 
 
 def test_few_broken_videos_pass_with_skip():
-    check_source(ToyClips(np.ones(39), skipped={"a.mp4": "empty"}), "data.root=x", "skip", 0.05, "4 frames")
+    check_source(ToyClips(np.ones(39), skipped={"a.mp4": "empty"}), "data.root", "x", "skip", 0.05, "4 frames")
 
 
 def test_listing_is_short():
