@@ -73,8 +73,8 @@ class PartIoU(Metric):
 
     def update(self, truth: Tensor | np.ndarray, prediction: Tensor | np.ndarray) -> None:
         """Add id masks of one shape, e.g. `[F, H, W]`; errors as of `confusion_matrix`."""
-        arrays = [ids.cpu().numpy() if isinstance(ids, Tensor) else ids for ids in (truth, prediction)]
-        self.confusion += torch.from_numpy(confusion_matrix(*arrays, self.classes)).to(self.confusion.device)
+        added = confusion_matrix(_array(truth), _array(prediction), self.classes)
+        self.confusion += torch.from_numpy(added).to(self.confusion.device)
 
     def compute(self) -> Tensor:
         """Mean IoU, 0 to 1."""
@@ -83,3 +83,7 @@ class PartIoU(Metric):
     def scores(self) -> PartScores:
         """All numbers of this process (or of all, after `sync`)."""
         return part_scores(self.confusion.cpu().numpy())
+
+
+def _array(ids: Tensor | np.ndarray) -> np.ndarray:
+    return ids.cpu().numpy() if isinstance(ids, Tensor) else ids

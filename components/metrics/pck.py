@@ -88,8 +88,8 @@ class Pck(Metric):
 
     def update(self, truth: Tensor | np.ndarray, prediction: Tensor | np.ndarray) -> None:
         """Add a video; arguments and errors as of `relative_errors`."""
-        arrays = [joints.cpu().numpy() if isinstance(joints, Tensor) else joints for joints in (truth, prediction)]
-        self.errors.append(torch.from_numpy(relative_errors(*arrays, self.strict).T).to(self.device))
+        errors = relative_errors(_array(truth), _array(prediction), self.strict)
+        self.errors.append(torch.from_numpy(errors.T).to(self.device))
 
     def compute(self) -> dict[str, Tensor]:
         """Mean over joints, percent, by threshold."""
@@ -106,3 +106,7 @@ class Pck(Metric):
         if not isinstance(errors, Tensor):
             raise InputError("no video was scored")
         return pck_scores(errors.cpu().numpy().T)
+
+
+def _array(joints: Tensor | np.ndarray) -> np.ndarray:
+    return joints.cpu().numpy() if isinstance(joints, Tensor) else joints

@@ -46,9 +46,9 @@ class Benchmark(Protocol):
 class Davis:
     """Object masks; J and F of every object and scored frame."""
 
-    name = "davis"
-    context = 20
-    size = None
+    name: ClassVar[str] = "davis"
+    context: ClassVar[int] = 20
+    size: ClassVar[tuple[int, int] | None] = None
 
     def read(self, root: str, names: Sequence[str] | None) -> list["MaskSequence"]:
         from datamodules.videowalk.davis import read_davis
@@ -80,7 +80,11 @@ class Davis:
     def fits(self, content: Any, sequence: "MaskSequence") -> bool:
         objects = content.get("objects") if isinstance(content, dict) else None
         scored = len(sequence) - 2
-        return bool(objects) and all(len(each["j"]) == len(each["f"]) == scored for each in objects)
+        return (
+            objects is not None
+            and len(objects) > 0
+            and all(len(each["j"]) == len(each["f"]) == scored for each in objects)
+        )
 
     @staticmethod
     def _scored(sequence: "MaskSequence", carried: "np.ndarray") -> Content:
@@ -94,9 +98,9 @@ class Davis:
 class Vip:
     """Body parts; the confusion of every annotated frame but the first."""
 
-    name = "vip"
-    context = 4
-    size = (560, 560)
+    name: ClassVar[str] = "vip"
+    context: ClassVar[int] = 4
+    size: ClassVar[tuple[int, int] | None] = (560, 560)
 
     def read(self, root: str, names: Sequence[str] | None) -> list["MaskSequence"]:
         from datamodules.videowalk.vip import read_vip
@@ -144,9 +148,9 @@ class Vip:
 class Jhmdb:
     """Joints; where each one is in every frame, pixels, (-1, -1) where it was not found."""
 
-    name = "jhmdb"
-    context = 7
-    size = (320, 320)
+    name: ClassVar[str] = "jhmdb"
+    context: ClassVar[int] = 7
+    size: ClassVar[tuple[int, int] | None] = (320, 320)
 
     def read(self, root: str, names: Sequence[str] | None) -> list["JointSequence"]:
         from datamodules.videowalk.jhmdb import read_jhmdb

@@ -33,7 +33,7 @@ def add_davis(report: Report, results: Results, sequences: Sequence[Any], rows: 
     scores = {row: of_row(_of_row(results, row)) for row in rows}
     _compare(report, "davis", "DAVIS: means over all objects", scores, GLOBAL_COLUMNS, _SHORT)
     per_sequence = {row: {name: of_row({name: results[row, name]}) for name in names} for row in rows}
-    lines = []
+    lines: list[list[Value]] = []
     for name in names:
         of = [[per_sequence[row][name]["J&F-Mean"] for row in group] for group in _groups(rows).values()]
         trained = per_sequence[TRAINED][name]
@@ -108,7 +108,7 @@ def add_vip(report: Report, results: Results, sequences: Sequence[Any], rows: Se
     short = dict(zip(columns, ("miou", "overall_accuracy", "mean_accuracy", "fw_iou"), strict=True))
     _compare(report, "vip", "VIP: body parts, all videos together", scores, columns, short)
     groups = _groups(rows)
-    lines = [
+    lines: list[list[Value]] = [
         [name, *(finite_mean(found[row].iou[index] for row in group) for group in groups.values())]
         for index, name in enumerate(VIP_CLASSES)
     ]

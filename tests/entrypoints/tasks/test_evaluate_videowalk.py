@@ -55,7 +55,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> Told:
 @functools.cache
 def defaults() -> DictConfig:
     config = check("evaluate", ["protocol=videowalk", "run=x", "device=cpu", "workers=1", "synthetic=nowhere"])
-    return OmegaConf.masked_copy(config, [key for key in config if key not in ("hydra", "paths")])
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key not in ("hydra", "paths")])
 
 
 def evaluate(run: Path, root: Path, *overrides: str) -> tuple[Any, Path]:
