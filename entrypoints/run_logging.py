@@ -35,6 +35,8 @@ def quiet_lightning() -> None:
         r".*The number of training batches .* is smaller than the logging interval.*",
         # Ours are written inside an epoch where the loader can start there, which Lightning cannot know.
         r".*resuming from a checkpoint that ended before the epoch ended.*",
+        # Frozen parts of a module are meant to be.
+        r".*Found .* module\(s\) in eval mode at the start of training.*",
         r".*Checkpoint directory .* exists and is not empty.*",
         r".*Experiment logs directory .* exists and is not empty.*",
     ):

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Where networks have their sizes, and what in there changes no weight's shape.
+_SIZES = ("model.net", "model.encoder", "model.head_depth")
+_NO_SIZES = ("model.net.num_frames", *(f"model.encoder.{key}" for key in ("weights", "layout", "normalization")))
+
 
 def main() -> None:
     """Command line."""
@@ -162,13 +166,12 @@ def _start_from(module: "LightningModule", config: dict[str, Any]) -> None:
     try:
         load_weights(module, run, f"this model (ckpt={config['ckpt']})")
     except InputError as error:
-        # Networks hold no weights for frames.
-        keys = inherit.differing_keys(config, run.config, "model.net")
-        differing = [each for each in keys if each[0] != "model.net.num_frames"][:6]
+        keys = [each for key in _SIZES for each in inherit.differing_keys(config, run.config, key)]
+        differing = [each for each in keys if each[0] not in _NO_SIZES][:6]
         if not differing:
             raise
         found = ", ".join(f"{key} was {was} and not {now}" for key, was, now in differing)
-        wanted = " ".join(f"{key}={was}" for key, was, _ in differing)
+        wanted = " ".join(f"{key}={was}".replace("'", "") for key, was, _ in differing)
         raise InputError(
             f"{run.checkpoint_path}: the weights of '{run.system}' do not fit this model; in that run {found}.\n"
             f"Set {wanted}, or what these depend on in data"

@@ -1,0 +1,50 @@
+"""A training that starts from another's weights: an imported encoder, and one that does not fit."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from components.errors import InputError
+from entrypoints.runs import load_module, load_run
+from entrypoints.train import fit
+from entrypoints.videowalk_conversions import import_videowalk
+from tests.datamodules.videowalk.video_folder import write_folder
+from tests.lightning_modules.videowalk.networks.released_files import resnet, videowalk_content, write
+
+
+def settings(folder: Path, ckpt: Path, **encoder: Any) -> dict[str, Any]:
+    """The resolved config of a tiny training."""
+    optimizer = {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.0}
+    model = "lightning_modules.videowalk"
+    return {
+        "experiment": "videowalk_frames", "overrides": [], "seed": 1, "resume": None, "ckpt": str(ckpt),
+        "monitor": {"name": "val/cycle_acc", "mode": "max"}, "compile": False, "test": False, "callbacks": None,
+        "logger": None, "optimizer": optimizer,
+        "model": {"_target_": f"{model}.module.VideoWalkModule",
+                  "encoder": {"_target_": f"{model}.networks.resnet.ResNet", "width": 4, "depth": 18, **encoder},
+                  "walk": {"_target_": f"{model}.walk.Walk"}, "optimizer": optimizer, "head_depth": 0,
+                  "freeze_batchnorm": True},
+        "data": {"_target_": "datamodules.videowalk.VideoClipsDataModule", "root": str(folder / "videos"),
+                 "cache_dir": str(folder / "cache"), "batch_size": 2, "img_size": 32, "patch_size": 16, "clip_len": 3,
+                 "index_workers": 1},
+        "trainer": {"_target_": "lightning.pytorch.Trainer", "accelerator": "cpu", "devices": 1, "max_steps": 1,
+                    "enable_progress_bar": False, "enable_model_summary": False, "fast_dev_run": False,
+                    "num_sanity_val_steps": 0, "limit_val_batches": 1},
+    }  # fmt: skip
+
+
+def test_a_training_goes_on_from_an_imported_encoder(tmp_path: Path) -> None:
+    write_folder(tmp_path / "videos", videos=2)
+    source = write(tmp_path / "pretrained.pth", videowalk_content(resnet(), [(32, 128)]))
+    imported = import_videowalk(str(source), output=str(tmp_path / "imported")).folder
+    fit(settings(tmp_path, imported), tmp_path / "run")
+    (made,) = (tmp_path / "run").rglob("*.ckpt")
+    before, after = (load_module(load_run(each)).state_dict() for each in (imported, made))
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value)
+    with pytest.raises(
+        InputError, match=r"remove_layers was \[\] and not \['layer4'\].*\nSet model\.encoder\.remove_l"
+    ):
+        fit(settings(tmp_path, imported, remove_layers=["layer4"]), tmp_path / "other")
