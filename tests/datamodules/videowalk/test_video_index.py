@@ -1,7 +1,10 @@
 import csv
 import logging
 import os
+import random
 import shutil
+import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +168,28 @@ def test_an_interrupted_call_goes_on(root: Path, tmp_path: Path, monkeypatch: py
     assert again.probed == 4
     assert content(again) == content(whole)
     assert sorted(path.name for path in again.place.iterdir()) == [BROKEN, INDEX]
+
+
+def test_killed_at_any_moment(made: Path, tmp_path: Path) -> None:
+    """Also while the index is written: the next call finds nothing that misleads it."""
+    root = tmp_path / "many"
+    root.mkdir()
+    for number in range(60):
+        (root / f"{number}.mp4").symlink_to(made / "val_256" / "a" / "three.mp4")
+    whole = content(build_video_index(root, cache_dir=tmp_path / "whole", workers=1))
+    context = get_context("fork")
+    generator = random.Random(os.urandom(8))
+    for attempt in range(12):
+        cache = tmp_path / f"cache{attempt // 3}"  # every third starts anew, the others go on
+        begun = time.perf_counter()
+        child = context.Process(target=build_video_index, args=(root, None, cache, 1))
+        child.start()
+        time.sleep(generator.uniform(0, 0.15))
+        child.kill()
+        child.join()
+        again = build_video_index(root, cache_dir=cache, workers=1) if attempt % 3 == 2 else None
+        assert again is None or content(again) == whole, f"killed {time.perf_counter() - begun:.3f} s after its start"
+        assert again is None or not list(cache.rglob("journal-*"))
 
 
 def test_folders_without_videos_are_named(tmp_path: Path) -> None:
