@@ -22,7 +22,7 @@ _COLUMNS = {"jf": "J&F-Mean", "j": "J-Mean", "f": "F-Mean"}
 # The first and the last frame are not scored.
 _FEWEST_FRAMES = 3
 # Films of ours to watch by; the seed differs from that of the films that `evaluate` scores.
-_PAINTED = {"sequences": 3, "frames": 16, "height": 160, "width": 288, "seed": 1}
+_PAINTED: dict[str, Any] = {"sequences": 3, "frames": 16, "height": 160, "width": 288, "seed": 1}
 
 
 class PropagationScore(ValidationFigures):

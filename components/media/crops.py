@@ -4,7 +4,7 @@ A crop is (top, left, height, width) in whole pixels.
 """
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -74,7 +74,8 @@ def resized(images: Tensor, size: int) -> Tensor:
     return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
 
 
-class Windows(NamedTuple):
+@dataclass(frozen=True)
+class Windows:
     """A grid of square windows over images.
 
     Args:

@@ -65,12 +65,13 @@ class FrameTransform:
         if frames.dim() < 4 or frames.shape[-3] != 3:
             raise ValueError(f"clips must be [..., T, 3, H, W], got {list(frames.shape)}")
         images = frames.reshape(-1, *frames.shape[-3:])
+        height, width = images.shape[-2:]
         # Images that share their draws stand next to each other: a clip, or each frame alone.
         shared = frames.shape[-4] if self.consistent else 1
         crops, looks = [], []
         for part, share in shares(generator, len(images) // shared):
             if "crop" in self.names:
-                crops.append(random_crops(share, *images.shape[-2:], self.scale, self.ratio, part))
+                crops.append(random_crops(share, height, width, self.scale, self.ratio, part))
             looks.append(draw_look(share, self.jitter, self.flip, part))
         look = join_looks(looks)
         images = self._cropped(images, torch.cat(crops), shared) if crops else resized(images, self.img_size)

@@ -32,6 +32,14 @@ RECORD = "propagation.json"
 # Options that change what is written; the others say where to, or which films.
 _NOT_RECORDED = ("device", "output", "force", "sequences", "video")
 _SHEET_COLUMNS = 4
+# Joints of these names (JHMDB's) are joined by lines.
+_LIMBS = (
+    ("face", "neck"), ("neck", "belly"),
+    *((f"{side}-{first}", f"{side}-{second}") for side in ("left", "right") for first, second in (
+        ("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))),
+    *((middle, f"{side}-{joint}") for side in ("left", "right") for middle, joint in (
+        ("neck", "shoulder"), ("belly", "hip"))),
+)  # fmt: skip
 _SHEET_WIDTH = 360
 
 
@@ -139,7 +147,7 @@ def perform(run: "LoadedRun", options: Options) -> Path:
                 shutil.rmtree(left, ignore_errors=True)
             with staging_folder(folder) as staging:
                 if options.adapt_steps:
-                    extractor = _adapted(module, film, options, device)
+                    extractor = _adapted(module, run, film, options, device)
                 follow(film, staging, extractor, propagator, options, device, advance)
                 write_json(staging / RECORD, records[index])
                 if folder.exists():  # force=true
@@ -184,13 +192,14 @@ def follow(
     )
 
 
-def _adapted(module: Any, film: "Film", options: Options, device: Any) -> "Extractor":
+def _adapted(module: Any, run: "LoadedRun", film: "Film", options: Options, device: Any) -> "Extractor":
     """Features of a copy of the network that has trained on the film."""
     from lightning_modules.videowalk.adaptation import AdaptationSettings, adapt
     from lightning_modules.videowalk.networks.feature_extractor import FeatureExtractor
 
     log.info("%s: adapting the network, %d steps", film.sequence.name, options.adapt_steps)
-    settings = AdaptationSettings(steps=options.adapt_steps, lr=options.adapt_lr)
+    trained_on = run.config.get("data") or {}
+    settings = AdaptationSettings.like_training(trained_on, steps=options.adapt_steps, lr=options.adapt_lr)
     net, _ = adapt(module.net, module.walk, film.sequence, settings, device)
     return FeatureExtractor.of(net, options.use_head, options.remove_layers)
 
@@ -221,20 +230,22 @@ def _follow_joints(
     from components.media.overlays import overlay_joints
     from lightning_modules.videowalk.propagation.joints import propagate_joints
 
+    places = {name: index for index, name in enumerate(film.joint_names)}
+    limbs = [(places[first], places[second]) for first, second in _LIMBS if first in places and second in places]
     found = []
     points = propagate_joints(
         extractor, sequence, torch.from_numpy(film.joints), device=device, progress=advance, propagator=propagator
     )
     for frame, joints in enumerate(points):
         found.append(joints.numpy())
-        yield overlay_joints(sequence.read(frame), found[-1])
+        yield overlay_joints(sequence.read(frame), found[-1], limbs)
     with atomic_path(folder / "joints.npz") as temporary:
         np.savez(temporary, joints=np.stack(found), names=np.array(film.joint_names), fps=np.array(film.fps))
     rows = ["frame,name,x,y"]
-    for frame, places in enumerate(found):
+    for frame, where in enumerate(found):
         rows += [
             f'{frame},"{name.replace(chr(34), chr(34) * 2)}",{x:.2f},{y:.2f}'
-            for name, (x, y) in zip(film.joint_names, places.T.tolist(), strict=True)
+            for name, (x, y) in zip(film.joint_names, where.T.tolist(), strict=True)
         ]
     write_text(folder / "joints.csv", "\n".join(rows) + "\n")
 

@@ -22,6 +22,7 @@ from entrypoints.tasks.videowalk_benchmarks import BENCHMARKS, Content
 
 if TYPE_CHECKING:
     from entrypoints.runs import LoadedRun, Weights
+    from lightning_modules.videowalk.adaptation import AdaptationSettings
     from lightning_modules.videowalk.propagation.settings import PropagationSettings
 
 # Changes when the same settings give other results than before.
@@ -127,7 +128,7 @@ def rows_of(
     rows = [row(TRAINED, Network(*chosen), pictures, **shared, weights=weights_digest)]
     if config["adapt_steps"]:
         adapted = Network(*chosen, adapt_steps=config["adapt_steps"], adapt_lr=config["adapt_lr"])
-        adaptation = {"steps": adapted.adapt_steps, "lr": adapted.adapt_lr, "walk": run.config["model"]["walk"]}
+        adaptation = {**asdict(_adaptation(adapted, run.config)), "walk": run.config["model"]["walk"]}
         rows.append(row(ADAPTED, adapted, pictures, **shared, weights=weights_digest, adaptation=adaptation))
     model = fresh_config(run.config)["model"]
     for seed in config["untrained_seeds"]:
@@ -193,7 +194,7 @@ def _there(part: Part) -> Content:
 
 
 # The network of the last part; parts of a row come one after the other.
-_LAST: dict[Network, Any] = {}
+_LAST: dict[Network, tuple[Any, Mapping[str, Any]]] = {}
 
 
 def _extractor(network: Network, device: str, sequence: Any) -> Any:
@@ -209,16 +210,23 @@ def _extractor(network: Network, device: str, sequence: Any) -> Any:
             module = build_module(fresh_config(run.config))
         if network.untrained_seed is None:
             load_weights(module, run, "the stored config", network.weights)
-        _LAST[network] = module.to(device).eval()
-    module = _LAST[network]
+        _LAST[network] = module.to(device).eval(), run.config
+    module, config = _LAST[network]
     if not network.adapt_steps:
         return module.features(use_head=network.use_head, remove_layers=network.remove_layers)
-    from lightning_modules.videowalk.adaptation import AdaptationSettings, adapt
+    from lightning_modules.videowalk.adaptation import adapt
     from lightning_modules.videowalk.networks.feature_extractor import FeatureExtractor
 
-    settings = AdaptationSettings(steps=network.adapt_steps, lr=network.adapt_lr)
-    copy, _ = adapt(module.net, module.walk, sequence.frames, settings, device)
+    copy, _ = adapt(module.net, module.walk, sequence.frames, _adaptation(network, config), device)
     return FeatureExtractor.of(copy, network.use_head, network.remove_layers)
+
+
+def _adaptation(network: Network, config: Mapping[str, Any]) -> "AdaptationSettings":
+    """With the nodes of the run's training."""
+    from lightning_modules.videowalk.adaptation import AdaptationSettings
+
+    trained_on = config.get("data") or {}
+    return AdaptationSettings.like_training(trained_on, steps=network.adapt_steps, lr=network.adapt_lr)
 
 
 def _digest(run: "LoadedRun", weights: "Weights") -> str:

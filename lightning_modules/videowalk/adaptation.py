@@ -7,10 +7,10 @@ square out of them (the same in all frames) and walks over its patches. Statisti
 
 import copy
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -62,7 +62,23 @@ class AdaptationSettings:
     patch_size: int = 64
     seed: int = 0
 
+    @classmethod
+    def like_training(cls, data: Mapping[str, Any], **settings: Any) -> Self:
+        """Settings with the nodes of a training: patches or cells, and their sizes.
+
+        Args:
+            data: the keys `data.*` of the run; `img_size`, `patch_size` and `frame_aug` are read where they are there.
+            settings: as of the class; they come first.
+        """
+        names = data.get("frame_aug", "grid")
+        found: dict[str, Any] = {
+            "nodes": "patches" if "grid" in ([names] if isinstance(names, str) else names) else "cells"
+        }
+        found |= {key: data[key] for key in ("img_size", "patch_size") if key in data}
+        return cls(**{**found, **settings})
+
     def __post_init__(self) -> None:
+        patch_size = self.patch_size if self.nodes == "patches" else 1
         rules = {
             "steps": (self.steps >= 0, "expected 0 (no adaptation) or more"),
             "lr": (self.lr > 0, "expected a learning rate above 0"),
@@ -70,7 +86,7 @@ class AdaptationSettings:
             "clip_len": (self.clip_len >= _SHORTEST, f"a walk needs at least {_SHORTEST} frames"),
             "frame_gap": (self.frame_gap >= 1, "expected at least 1 frame"),
             "clips": (self.clips >= 1, "expected at least 1"),
-            "img_size": (self.img_size >= self.patch_size >= 1, f"must be at least patch_size={self.patch_size}"),
+            "img_size": (self.img_size >= patch_size >= 1, f"must be at least patch_size={patch_size}"),
             "square": (0 < self.square[0] <= self.square[1] <= 1, "expected two shares in 0..1, smaller first"),
             "nodes": (self.nodes in ("patches", "cells"), "expected patches or cells"),
             "seed": (self.seed >= 0, "expected 0 or more"),

@@ -125,6 +125,16 @@ def test_too_few_frames_and_bad_values() -> None:
         AdaptationSettings(img_size=32)
 
 
+def test_nodes_are_those_of_the_training() -> None:
+    patches = AdaptationSettings.like_training(
+        {"img_size": 128, "patch_size": 32, "frame_aug": ["grid", "cj"]}, steps=3
+    )
+    assert (patches.nodes, patches.img_size, patches.patch_size, patches.steps) == ("patches", 128, 32, 3)
+    cells = AdaptationSettings.like_training({"img_size": 48, "patch_size": 64, "frame_aug": "none"}, img_size=40)
+    assert (cells.nodes, cells.img_size) == ("cells", 40)
+    assert AdaptationSettings.like_training({}) == AdaptationSettings()
+
+
 def test_a_loss_that_explodes_is_reported() -> None:
     net = copy.deepcopy(network())
     with torch.no_grad():
