@@ -73,7 +73,7 @@ def overlay_joints(
     """
     image = as_picture(picture)
     height, width = image.shape[:2]
-    size = radius or max(2.5, min(height, width) / 80)
+    size = radius or max(2.5, min(height, width) / 55)
     seen = (np.isfinite(joints) & (joints >= 0)).all(0)
     canvas = Image.fromarray(image).resize((width * _FINE, height * _FINE), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(canvas)
@@ -85,7 +85,7 @@ def overlay_joints(
             draw.line(ends, fill=(245, 245, 245), width=round(size * _FINE * 0.45))
     for joint in np.flatnonzero(seen):
         x, y = places[:, joint]
-        for part, color in ((1.0, (20, 22, 26)), (0.72, object_color(int(joint) + 1))):
+        for part, color in ((1.0, (20, 22, 26)), (0.86, (245, 245, 245)), (0.64, object_color(int(joint) + 1))):
             reach = size * _FINE * part
             draw.ellipse((x - reach, y - reach, x + reach, y + reach), fill=color)
     drawn = np.asarray(canvas.resize((width, height), Image.Resampling.BOX))
