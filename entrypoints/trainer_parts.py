@@ -1,5 +1,6 @@
 """Callbacks, loggers and the Trainer of a resolved config; what Lightning refuses becomes an `InputError`."""
 
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,8 @@ from components.errors import InputError, MissingPackageError
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer
     from lightning.pytorch.loggers import Logger
+
+log = logging.getLogger(__name__)
 
 
 def build_callbacks(config: dict[str, Any]) -> list["Callback"]:
@@ -96,7 +99,7 @@ def build_trainer(
         if isinstance(node.get(key), int) and node[key] < 1:
             raise InputError(f"trainer.{key}={node[key]} must be at least 1")
     try:
-        return build(node, callbacks=callbacks, logger=loggers or False, default_root_dir=str(run_dir))
+        trainer: Trainer = build(node, callbacks=callbacks, logger=loggers or False, default_root_dir=str(run_dir))
     except InstantiationException as error:
         cause = error.__cause__
         if not isinstance(cause, MisconfigurationException | ValueError):
@@ -105,6 +108,21 @@ def build_trainer(
         raise InputError(
             f"trainer: {' '.join(str(cause).split())[:300]}\nFound {chosen}; trainer=cpu runs on any machine"
         ) from error
+    if node.get("sync_batchnorm"):
+        _check_batchnorm(trainer)
+    return trainer
+
+
+def _check_batchnorm(trainer: "Trainer") -> None:
+    """Synchronised batch normalisation works between GPUs alone; elsewhere torch ends deep inside, or does nothing."""
+    if trainer.strategy.root_device.type != "cuda":
+        raise InputError(
+            f"trainer.sync_batchnorm=true on {trainer.strategy.root_device.type}: torch synchronises batch "
+            "normalisation between CUDA devices alone.\n"
+            "Leave it false; processes then normalise by their own batches, as published"
+        )
+    if trainer.world_size == 1:
+        log.info("trainer.sync_batchnorm=true changes nothing on one device")
 
 
 def close_loggers() -> None:

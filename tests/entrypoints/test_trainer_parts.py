@@ -52,6 +52,12 @@ def test_numbers_that_lightning_would_divide_by(key: str, tmp_path: Path) -> Non
         build_trainer(settings(**{key: 0}), [], [], tmp_path)
 
 
+@pytest.mark.parametrize("options", [{}, {"devices": 2, "strategy": "ddp"}])
+def test_batchnorm_is_not_synchronised_on_a_cpu(options: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"trainer\.sync_batchnorm=true on cpu"):
+        build_trainer(settings(sync_batchnorm=True, **options), [], [], tmp_path)
+
+
 def test_logger_whose_package_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = settings() | {
         "logger": {
