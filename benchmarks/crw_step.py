@@ -57,9 +57,10 @@ class PlainWalk(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.encoder = nn.Module()
-        self.encoder.model = nn.Sequential()
-        add = self.encoder.model.add_module
+        layers = nn.Sequential()
+        # The published names: encoder.model.conv1 and so on.
+        self.encoder = nn.ModuleDict({"model": layers})
+        add = layers.add_module
         add("conv1", nn.Conv2d(3, width, 7, 2, 3, bias=False, padding_mode="reflect"))
         add("bn1", nn.BatchNorm2d(width))
         add("relu", nn.ReLU(inplace=True))
@@ -74,7 +75,7 @@ class PlainWalk(nn.Module):
         batch, frames, channels, height, width = clips.shape
         x = clips.transpose(1, 2).view(batch, channels // 3, 3, frames, height, width)
         x = x.flatten(0, 1).transpose(1, 2).contiguous()
-        maps = self.encoder.model(x.view(-1, *x.shape[2:]))
+        maps = self.encoder["model"](x.view(-1, *x.shape[2:]))
         maps = maps.view(batch, channels // 3, frames, *maps.shape[1:]).permute(0, 1, 3, 2, 4, 5).contiguous()
         nodes = self.selfsim_fc(maps.mean((-2, -1)).transpose(-1, -2)).permute(0, 3, 2, 1)
         q = F.normalize(nodes, dim=1)
@@ -129,16 +130,22 @@ def errors(plain: PlainWalk, width: int, size: int) -> dict[str, float]:
     return report
 
 
-def medians(steps: dict[str, Step], repeats: int) -> dict[str, float]:
-    """Median seconds of each step; they take turns, so that a busy machine slows all of them alike."""
+def medians(steps: dict[str, Step], repeats: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Median seconds of each step by the clock and on the processor.
+
+    Steps take turns, so that a busy machine slows all of them alike.
+    """
     times: dict[str, list[float]] = {name: [] for name in steps}
+    processor: dict[str, list[float]] = {name: [] for name in steps}
     for repeat in range(repeats + 1):
         for name, step in steps.items():
-            start = time.perf_counter()
+            start, begun = time.perf_counter(), time.process_time()
             step()
             if repeat:  # the first round warms up
                 times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
+                processor[name].append(time.process_time() - begun)
+    clock, used = ({name: statistics.median(each[name]) for name in steps} for each in (times, processor))
+    return clock, used
 
 
 def main() -> None:
@@ -187,13 +194,15 @@ def main() -> None:
                 return walk(second(clips).q).loss
 
         steps["bf16-mixed"] = training_step(half, torch.optim.Adam(second.parameters(), 1e-4, fused=True))
-    seconds = medians(steps, options.repeats)
+    seconds, used = medians(steps, options.repeats)
     report |= {f"{name}_seconds": round(value, 4) for name, value in seconds.items()}
     print(f"straightforward: {seconds['straightforward']:.3f} s")
     for name in list(seconds)[1:]:
         report[f"{name}_ratio"] = round(seconds[name] / seconds["straightforward"], 3)
+        report[f"{name}_processor_ratio"] = round(used[name] / used["straightforward"], 3)
         aim = f" (at most {TARGET})" if name == "float32" else ""
-        print(f"{name}: {seconds[name]:.3f} s, ratio {report[f'{name}_ratio']:.2f}{aim}")
+        ratio, processor = report[f"{name}_ratio"], report[f"{name}_processor_ratio"]
+        print(f"{name}: {seconds[name]:.3f} s, ratio {ratio:.2f}{aim}; of processor time {processor:.2f}")
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from components.errors import InputError
 from components.media.normalization import named_normalization
-from lightning_modules.videowalk.networks import winograd
 from lightning_modules.videowalk.networks.convolution import BorderConv2d
 from lightning_modules.videowalk.networks.encoders import Encoder
 
@@ -119,6 +118,11 @@ class ResNet(Encoder):
         block = BasicBlock if depth == 18 else Bottleneck
         counts = (2, 2, 2, 2) if depth == 18 else (3, 4, 6, 3)
         inputs = width
+        # Declared for the type checker; made below.
+        self.layer1: nn.Module
+        self.layer2: nn.Module
+        self.layer3: nn.Module
+        self.layer4: nn.Module
         for i, (count, stride) in enumerate(zip(counts, (1, 2, 1, 1), strict=True)):
             blocks = []
             for j in range(count):
@@ -134,7 +138,9 @@ class ResNet(Encoder):
             load_weights(self, weights, layout)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(images.contiguous(memory_format=self._format(images))))))
+        # Convolutions of a CPU and of tensor cores read this memory format without reordering.
+        x = images.contiguous(memory_format=torch.channels_last)
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         return self.layer4(self.layer3(self.layer2(self.layer1(x))))
 
     def without(self, layers: Sequence[str]) -> Self:
@@ -149,12 +155,6 @@ class ResNet(Encoder):
         other._modules = dict(self._modules)
         other._remove(removed)
         return other
-
-    def _format(self, images: Tensor) -> torch.memory_format:
-        """Direct convolutions are faster on channels-last maps, those by Winograd read contiguous ones."""
-        height, width = (-(-size // self.stride) for size in images.shape[-2:])
-        small = winograd.suits(len(images), self._channels["layer2"], height, width, images)
-        return torch.contiguous_format if small else torch.channels_last
 
     def _initialise(self) -> None:
         for module in self.modules():

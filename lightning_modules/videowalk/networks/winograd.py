@@ -23,9 +23,9 @@ _TILE, _WINDOW = 4, 6
 # Cells of a map up to which the transforms, which mix every cell with every other, cost less than they save.
 _MOST_CELLS = 100
 # Channels and pictures from which on they do.
-_FEWEST_CHANNELS, _FEWEST_PICTURES = 128, 8
+_FEWEST_CHANNELS, _FEWEST_PICTURES = 256, 8
 # float32 entries of the transformed input that are worked on at a time.
-_PORTION = 2**25
+_PORTION = 2**24
 
 
 def suits(pictures: int, channels: int, height: int, width: int, like: Tensor) -> bool:

@@ -53,7 +53,7 @@ def test_small_wide_maps_on_a_cpu_in_float32_alone() -> None:
     assert not winograd.suits(*usual, maps.double())
     assert not winograd.suits(*usual, torch.zeros(1, device="meta"))
     assert not winograd.suits(2, 512, 8, 8, maps)
-    assert not winograd.suits(392, 64, 8, 8, maps)
+    assert not winograd.suits(392, 128, 8, 8, maps)
     assert not winograd.suits(392, 512, 60, 107, maps)
     with torch.autocast("cpu", torch.bfloat16):
         assert not winograd.suits(*usual, maps)
