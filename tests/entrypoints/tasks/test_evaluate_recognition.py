@@ -21,9 +21,10 @@ from entrypoints.tasks.evaluate_recognition import prepare_recognizer
 from tests.entrypoints.actor_run import NAMES, write_run
 from tests.entrypoints.recognizer_run import write_recognizer
 
-_DEFAULTS = yaml.safe_load((Path(__file__).resolve().parents[3] / "conf" / "evaluate.yaml").read_text())
-OPTIONS: dict[str, Any] = {key: value for key, value in _DEFAULTS.items() if key != "defaults"} | {
-    "device": "cpu", "samples": 2, "seeds": 2, "batch_size": 7,
+CONF = Path(__file__).resolve().parents[3] / "conf"
+_SHARED, _OWN = (yaml.safe_load((CONF / name).read_text()) for name in ("evaluate.yaml", "protocol/actor.yaml"))
+OPTIONS: dict[str, Any] = {key: value for key, value in (_SHARED | _OWN).items() if key != "defaults"} | {
+    "data": _SHARED["data"] | _OWN["data"], "device": "cpu", "samples": 2, "seeds": 2, "batch_size": 7,
 }  # fmt: skip
 METRICS = ("accuracy", "fid", "kid", "diversity", "multimodality")
 
