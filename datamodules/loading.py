@@ -43,7 +43,10 @@ def epoch_to_load(trainer: Trainer | None) -> int:
     To be asked inside `train_dataloader`: Lightning creates the loader's iterator, and workers draw their first batches
     from it, before it tells the sampler the epoch of a resumed run (pytorch-lightning#21938).
     """
-    return 0 if trainer is None else trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
+    if trainer is None:
+        return 0
+    loop: Any = trainer.fit_loop
+    return loop.epoch_progress.current.processed + _stands_behind_last_batch(loop)
 
 
 def batch_to_load(trainer: Trainer | None) -> int:
@@ -56,4 +59,11 @@ def batch_to_load(trainer: Trainer | None) -> int:
     loop: Any = trainer.fit_loop
     epochs = loop.epoch_progress.current
     # Between two epochs the counts of the one that ended are still there.
-    return loop.epoch_loop.batch_progress.current.processed if epochs.started > epochs.processed else 0
+    inside = epochs.started > epochs.processed and not _stands_behind_last_batch(loop)
+    return loop.epoch_loop.batch_progress.current.processed if inside else 0
+
+
+def _stands_behind_last_batch(loop: Any) -> bool:
+    """Whether a run resumes behind the last batch of an epoch that is not counted yet: the next one comes then."""
+    epochs = loop.epoch_progress.current
+    return epochs.started > epochs.processed and bool(loop.epoch_loop.batch_progress.is_last_batch)

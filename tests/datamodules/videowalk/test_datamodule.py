@@ -42,12 +42,14 @@ def epoch(data, number=0) -> list[torch.Tensor]:
     return [data.finish(batch)["clips"] for batch in loader]
 
 
-def process(data, rank, world, epoch=0, batch=0):
+def process(data, rank, world, epoch=0, batch=0, last=False):
     """Make the data module believe that it is one of several processes, somewhere inside a training."""
     counts = SimpleNamespace(processed=epoch, started=epoch + (batch > 0))
     loops = SimpleNamespace(
         epoch_progress=SimpleNamespace(current=counts),
-        epoch_loop=SimpleNamespace(batch_progress=SimpleNamespace(current=SimpleNamespace(processed=batch))),
+        epoch_loop=SimpleNamespace(
+            batch_progress=SimpleNamespace(current=SimpleNamespace(processed=batch), is_last_batch=last)
+        ),
     )
     data.trainer = SimpleNamespace(
         global_rank=rank, world_size=world, is_global_zero=rank == 0, fit_loop=loops, overfit_batches=0
@@ -129,6 +131,13 @@ def test_a_resumed_run_goes_on_inside_its_epoch(folder, tmp_path):
     data = module(folder, tmp_path)
     rest = [data.finish(batch)["clips"] for batch in loader]
     assert all(torch.equal(a, b) for a, b in zip(whole[1:], rest, strict=True))
+
+
+def test_a_run_resumed_behind_the_last_batch_goes_on_with_the_next_epoch(folder, tmp_path):
+    loader = process(module(folder, tmp_path), 0, 1, epoch=2, batch=3, last=True).train_dataloader()
+    data = module(folder, tmp_path)
+    again = [data.finish(batch)["clips"] for batch in loader]
+    assert all(torch.equal(a, b) for a, b in zip(epoch(data, 3), again, strict=True))
 
 
 def test_frame_folders(tmp_path):
