@@ -35,14 +35,9 @@ class ClipTransforms:
     def nodes_of_batch(self, frames: Tensor, seeds: Sequence[int]) -> Tensor:
         """Of `[B, T, 3, S, S]` on any device: float `[B, T, 3*N, h, w]`.
 
-        Patches are those that workers would cut; colours and mirror images of nodes follow the first clip's seed.
+        They are those that workers would make.
         """
-        if not isinstance(self.nodes, PatchGrid):
-            return self.nodes(frames, _generator(seeds[0], _NODES))
-        length, nodes = frames.shape[1], self.nodes.num_nodes(*frames.shape[-2:])
-        generators = [_generator(seed, _NODES) for seed in seeds]
-        crops = torch.stack([self.nodes.draw_crops(length, nodes, generator) for generator in generators])
-        return self.nodes(frames, generators[0], crops)
+        return self.nodes(frames, [_generator(seed, _NODES) for seed in seeds])
 
 
 def _generator(seed: int, purpose: int) -> torch.Generator:
