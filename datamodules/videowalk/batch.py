@@ -2,7 +2,6 @@
 
 from typing import TypedDict
 
-import torch
 from torch import Tensor
 
 
@@ -23,16 +22,3 @@ class ClipBatch(TypedDict):
     clips: Tensor
     """`[B, T, 3*N, h, w]` float32, normalised; channel index = node * 3 + colour, N nodes in row-major order of the
     grid, N = 1 where a frame is one node."""
-
-
-def nodes_of(clips: Tensor) -> Tensor:
-    """`[B, N, T, 3, h, w]` view of the clips `[B, T, 3*N, h, w]` of a batch: nodes get an axis of their own."""
-    batch, frames, channels, height, width = clips.shape
-    if channels % 3:
-        raise ValueError(f"clips have {channels} channels; expected 3 per node")
-    return clips.view(batch, frames, channels // 3, 3, height, width).transpose(1, 2)
-
-
-def clip_batch(clips: list[Tensor]) -> ClipBatch:
-    """A batch of clips of the same shape `[T, 3*N, h, w]`."""
-    return {"clips": torch.stack(clips)}

@@ -13,7 +13,6 @@ import torch
 
 from components.errors import InputError
 from datamodules.videowalk import VideoClipsDataModule
-from datamodules.videowalk.batch import nodes_of
 from datamodules.videowalk.shard_writer import SourceVideo, write_shards
 from tests.datamodules.videowalk.test_frame_clips import write_frames
 from tests.datamodules.videowalk.video_folder import write_folder
@@ -64,9 +63,6 @@ def test_batches_are_nodes(folder, tmp_path):
     assert batches[0].shape == (3, 3, 3 * 9, 16, 16)
     assert batches[0].dtype == torch.float32
     assert data.num_nodes == 9
-    nodes = nodes_of(batches[0])
-    assert nodes.shape == (3, 9, 3, 3, 16, 16)
-    torch.testing.assert_close(nodes[1, 4, 2, 0], batches[0][1, 2, 4 * 3])
 
 
 def test_whole_frames(folder, tmp_path):
