@@ -158,6 +158,7 @@ def compute_all(parts: Sequence[Part], workers: int, told: Callable[[int], None]
         InputError: a sequence cannot be read or scored.
         FailedJob: a process was killed, as the system does where memory runs out.
     """
+    _LAST.clear()  # of an earlier evaluation in this process; the checkpoint may be another one by now
     pending = []
     for part in parts:
         if part.load() is None:

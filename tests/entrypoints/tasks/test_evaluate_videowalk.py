@@ -110,10 +110,11 @@ def test_davis(run: Path, tmp_path: Path, computed: Told) -> None:
                                 ("untrained_1", "bear")]  # fmt: skip
     # Other settings and other weights are other parts.
     computed.clear()
-    evaluate(run, root, "untrained_seeds=[]", "topk=3", "sequences=[cow]")
+    one = evaluate(run, root, "untrained_seeds=[]", "topk=3", "sequences=[cow]")[0]
     write_walk_run(run, seed=8)
-    evaluate(run, root, "untrained_seeds=[]", "sequences=[cow]")
+    other = evaluate(run, root, "untrained_seeds=[]", "topk=3", "sequences=[cow]")[0]
     assert computed == [("trained", "cow")] * 2
+    assert one.metrics["eval/jf"] != other.metrics["eval/jf"]
 
 
 def test_jhmdb(run: Path, tmp_path: Path) -> None:
