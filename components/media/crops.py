@@ -12,6 +12,8 @@ from torch import Generator, Tensor
 
 # Draws of area and aspect before the fallback, as in the published transform.
 _TRIES = 10
+# Windows that a CPU samples together: patches of 64 pixels then take about 1 MB at a time.
+_PORTION = 24
 
 
 def random_crops(
@@ -161,37 +163,45 @@ def sample_by_rows(images: Tensor, windows: Windows, rows: Tensor, columns: Tens
     """The same as `sample_by_grid`, as weighted sums of pairs of table rows: for CPUs.
 
     Bilinear sampling is separable, and a CPU adds whole rows of numbers much faster than it fetches single pixels:
-    first pairs of pixel columns, then, turned over, pairs of pixel rows. Each pass is one `embedding_bag` over all
-    windows of an image; image after image, so that what lies between the passes stays in the cache.
+    first pairs of pixel columns, then, turned over, pairs of pixel rows. Each pass is one `embedding_bag` over some
+    rows of windows of an image, few enough for the cache to hold what lies between the passes.
     """
     frames, channels, _, width = images.shape
-    side, count = windows.side, windows.count
-    left = columns.floor()
-    above = rows.floor()
-    column_weights = torch.stack([1 - (columns - left), columns - left], -1).view(frames, -1, 2)
-    row_weights = torch.stack([1 - (rows - above), rows - above], -1)
-    row_weights = row_weights[:, :, None].expand(-1, -1, channels, -1, -1).reshape(frames, -1, 2)
-    # The second of a pair may lie outside where its weight is 0.
-    corners = windows.corners()
-    starts = (corners[:, 0] // windows.stride * width + corners[:, 1])[:, None, None]
-    column_pairs = (_pairs(left, side) + starts).view(frames, -1, 2)
-    planes = torch.arange(count * channels).view(count, channels, 1, 1) * side
-    row_pairs = (_pairs(above, side)[:, :, None] + planes).view(frames, -1, 2)
-
-    result = images.new_empty(frames, count, channels, side, side)
-    turned = images.new_empty(count, channels * side, side)
+    side, across = windows.side, windows.columns
+    left, above = columns.floor(), rows.floor()
+    column_weights = torch.stack([1 - (columns - left), columns - left], -1)
+    row_weights = torch.stack([1 - (rows - above), rows - above], -1)[:, :, None].expand(-1, -1, channels, -1, -1)
+    column_pairs = _pairs(left, side) + windows.corners()[:, 1, None, None]
+    row_pairs = _pairs(above, side)[:, :, None]
+    portions = []
+    high = max(1, _PORTION // across)
+    for top in range(0, windows.rows, high):
+        bands = slice(top, min(top + high, windows.rows))
+        part = slice(bands.start * across, bands.stop * across)
+        count = part.stop - part.start
+        # Rows of a portion's tables: pixel columns, band after band, then pixel rows, plane after plane.
+        band = torch.arange(count).div(across, rounding_mode="floor")[:, None, None] * width
+        plane = torch.arange(count * channels).view(count, channels, 1, 1) * side
+        wide = (column_pairs[:, part] + band).view(frames, -1, 2), column_weights[:, part].reshape(frames, -1, 2)
+        tall = (row_pairs[:, part] + plane).view(frames, -1, 2), row_weights[:, part].reshape(frames, -1, 2)
+        portions.append((bands, part, wide, tall))
+    result = images.new_empty(frames, windows.count, channels, side, side)
+    scratch = images.new_empty(min(high, windows.rows) * across, channels * side, side)
     for index, image in enumerate(images):
-        # Table of pixel columns, cut to the height of a row of windows: [rows * width, channels * side].
         upright = image.reshape(-1, width).t().contiguous().view(width, channels, -1)
-        table = upright.unfold(2, side, windows.stride).permute(2, 0, 1, 3).reshape(-1, channels * side)
-        wide = _weighted_rows(table[: windows.rows * width], column_pairs[index], column_weights[index])
-        turned.copy_(wide.view(count, side, channels * side).transpose(1, 2))
-        high = _weighted_rows(turned.view(-1, side), row_pairs[index], row_weights[index])
-        result[index] = high.view(count, channels, side, side)
+        columns_of_bands = upright.unfold(2, side, windows.stride).permute(2, 0, 1, 3)
+        for bands, part, wide, tall in portions:
+            table = columns_of_bands[bands].reshape(-1, channels * side)
+            stretched = _weighted_rows(table, wide[0][index], wide[1][index])
+            turned = scratch[: part.stop - part.start]
+            turned.copy_(stretched.view(-1, side, channels * side).transpose(1, 2))
+            sampled = _weighted_rows(turned.view(-1, side), tall[0][index], tall[1][index])
+            result[index, part] = sampled.view(-1, channels, side, side)
     return result
 
 
 def _pairs(first: Tensor, side: int) -> Tensor:
+    # The second of a pair may lie outside where its weight is 0.
     indices = first.long()
     return torch.stack([indices, (indices + 1).clamp_max(side - 1)], -1)
 
