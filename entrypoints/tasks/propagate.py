@@ -143,8 +143,7 @@ def perform(run: "LoadedRun", options: Options) -> Path:
         for number, index in enumerate(waiting, start=1):
             film, folder = films[index], folders[index]
             film.report_late_objects()
-            for left in target.glob(f".{folder.name}.*"):  # of a run that was killed
-                shutil.rmtree(left, ignore_errors=True)
+            _clear_leftovers(folder)
             with staging_folder(folder) as staging:
                 if options.adapt_steps:
                     extractor = _adapted(module, run, film, options, device)
@@ -299,6 +298,14 @@ def _finished(folder: Path, record: dict[str, Any], force: bool) -> bool:
         return True
     kind = "results of other settings or inputs" if isinstance(found, dict) else "files of something else"
     raise InputError(f"{folder} holds {kind}.\nChoose another folder with output=..., or replace it with force=true")
+
+
+def _clear_leftovers(folder: Path) -> None:
+    """Remove what a killed job left half-written beside the folder."""
+    leftover = re.compile(rf"\.{re.escape(folder.name)}\.[0-9a-f]{{8}}")
+    for path in folder.parent.iterdir() if folder.parent.is_dir() else ():
+        if leftover.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _followed(film: "Film") -> str:

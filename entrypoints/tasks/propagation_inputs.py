@@ -6,15 +6,15 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from components.errors import InputError
 from components.media.frame_sequences import PICTURE_SUFFIXES, Frames, FrameSequence, open_frames
 from components.media.mask_sequences import VOID
 from components.media.masks import read_mask
-from components.media.video_frames import VideoFrames
-from datamodules.videowalk.listing import chosen, read_names
+
+if TYPE_CHECKING:
+    import numpy as np
 
 log = logging.getLogger(__name__)
 
@@ -41,19 +41,23 @@ class Film:
     sequence: Frames
     fps: float
     files: tuple[Path, ...]
-    ids: np.ndarray | None = None
-    palette: np.ndarray | None = None
+    ids: "np.ndarray | None" = None
+    palette: "np.ndarray | None" = None
     later_masks: tuple[Path, ...] = ()
-    joints: np.ndarray | None = None
+    joints: "np.ndarray | None" = None
     joint_names: tuple[str, ...] = ()
 
     @property
     def objects(self) -> list[int]:
         """Ids of the objects of the first mask."""
+        import numpy as np
+
         return [] if self.ids is None else [index for index in np.unique(self.ids).tolist() if index]
 
     def report_late_objects(self) -> None:
         """Say which objects come into view only later: nothing tells what they look like, so they are left out."""
+        import numpy as np
+
         if self.ids is None:
             return
         known = {*np.unique(self.ids).tolist(), 0, VOID}
@@ -90,6 +94,8 @@ def read_films(
     Raises:
         InputError: something is missing or cannot be read, or does not fit together.
     """
+    from components.media.video_frames import VideoFrames
+
     place = Path(video).expanduser()
     if not place.exists():
         raise InputError(
@@ -125,7 +131,7 @@ def read_films(
     return [_with_mask(sequence, rate, files, masks[0], masks[1:])]
 
 
-def read_joints(path: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def read_joints(path: str) -> "tuple[np.ndarray, tuple[str, ...]]":
     """Joints of one frame: float32 `[2, J]` and a name for each.
 
     Raises:
@@ -146,13 +152,17 @@ def read_joints(path: str) -> tuple[np.ndarray, tuple[str, ...]]:
     return points, tuple(names) or tuple(f"joint_{index}" for index in range(points.shape[1]))
 
 
-def _joints_of_npz(file: Path) -> tuple[np.ndarray, list[str]]:
+def _joints_of_npz(file: Path) -> "tuple[np.ndarray, list[str]]":
+    import numpy as np
+
     with np.load(file, allow_pickle=False) as content:
         points = np.asarray(content["joints"], dtype=np.float32)
         return points, [str(name) for name in content["names"]] if "names" in content else []
 
 
-def _joints_of_csv(file: Path) -> tuple[np.ndarray, list[str]]:
+def _joints_of_csv(file: Path) -> "tuple[np.ndarray, list[str]]":
+    import numpy as np
+
     with file.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     points = np.array([[float(row[axis]) for row in rows] for axis in ("x", "y")], dtype=np.float32)
@@ -162,6 +172,8 @@ def _joints_of_csv(file: Path) -> tuple[np.ndarray, list[str]]:
 def _data_set(
     root: Path, fps: float | None, sequences: Sequence[str] | None, split: str, resolution: str
 ) -> list[Film]:
+    from datamodules.videowalk.listing import chosen, read_names
+
     images, annotations = root / "JPEGImages" / resolution, root / "Annotations" / resolution
     listed = root / "ImageSets" / "2017" / f"{split}.txt"
     for place in (images, annotations, listed):
@@ -180,6 +192,8 @@ def _data_set(
 
 
 def _with_mask(sequence: Frames, fps: float, files: tuple[Path, ...], first: Path, later: tuple[Path, ...]) -> Film:
+    import numpy as np
+
     if first.suffix.lower() not in PICTURE_SUFFIXES:
         raise InputError(f"mask={first}: is no picture; give an indexed PNG whose values are object ids")
     mask = read_mask(first, sequence.size)
