@@ -10,41 +10,37 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 
-# By key of the logged quantity: its sum (or largest, smallest) and the number of samples behind a mean, else 0.
+# By key of the logged quantity and by process, [P]: its sum (or largest, smallest) and the samples behind a mean.
 Sums = dict[str, dict[str, Tensor]]
 
 
 def sums_so_far(trainer: Trainer) -> Sums:
-    """The sums of the current training epoch over all processes, on the CPU; every process must ask.
+    """The sums of the current training epoch of all processes, on the CPU; every process must ask.
 
     Quantities logged as torchmetrics objects are left out.
     """
     return {
         key: {
-            "value": _over_processes(trainer, metric.value, metric.meta).cpu(),
-            "samples": _over_processes(trainer, _samples(metric), None).cpu(),
+            "value": _of_processes(trainer, metric.value).cpu(),
+            "samples": _of_processes(trainer, _samples(metric)).cpu(),
         }
         for key, metric in _summed(trainer).items()
     }
 
 
 def add_sums(trainer: Trainer, sums: Sums) -> None:
-    """Add what an earlier process has summed up. Call it when the first batch after a resume has been logged.
-
-    The first process takes everything: the end of the epoch adds the processes up.
-    """
-    if not trainer.is_global_zero:
-        return
+    """Add what this process had summed up. Call it when the first batch after a resume has been logged."""
     for key, metric in _summed(trainer).items():
         if key not in sums:
             continue
-        value = sums[key]["value"].to(metric.value)
+        value = sums[key]["value"][trainer.global_rank].to(metric.value)
         if metric.meta.is_max_reduction or metric.meta.is_min_reduction:
             metric.value = metric.meta.reduce_fx(metric.value, value)
         else:
             metric.value = metric.value + value
         if metric.meta.is_mean_reduction:
-            metric.cumulated_batch_size = metric.cumulated_batch_size + sums[key]["samples"].to(metric.value.device)
+            samples = sums[key]["samples"][trainer.global_rank]
+            metric.cumulated_batch_size = metric.cumulated_batch_size + samples.to(metric.value.device)
 
 
 def _summed(trainer: Trainer) -> dict[str, Any]:
@@ -56,12 +52,5 @@ def _samples(metric: Any) -> Tensor:
     return metric.cumulated_batch_size if metric.meta.is_mean_reduction else torch.zeros((), device=metric.value.device)
 
 
-def _over_processes(trainer: Trainer, value: Tensor, meta: Any) -> Tensor:
-    if trainer.world_size == 1:
-        return value
-    each = torch.as_tensor(trainer.strategy.all_gather(value)).reshape(trainer.world_size, *value.shape)
-    if meta is not None and meta.is_max_reduction:
-        return each.amax(0)
-    if meta is not None and meta.is_min_reduction:
-        return each.amin(0)
-    return each.sum(0)
+def _of_processes(trainer: Trainer, value: Tensor) -> Tensor:
+    return torch.as_tensor(trainer.strategy.all_gather(value)).reshape(trainer.world_size)

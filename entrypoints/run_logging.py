@@ -35,6 +35,8 @@ def quiet_lightning() -> None:
         r".*The number of training batches .* is smaller than the logging interval.*",
         # Ours are written inside an epoch where the loader can start there, which Lightning cannot know.
         r".*resuming from a checkpoint that ended before the epoch ended.*",
+        # Numbers about the data are those of all processes already.
+        r".*recommended to use `self.log\('data/.*sync_dist=True.*",
         # Frozen parts of a module are meant to be.
         r".*Found .* module\(s\) in eval mode at the start of training.*",
         r".*Checkpoint directory .* exists and is not empty.*",
