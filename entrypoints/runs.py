@@ -8,7 +8,7 @@ from typing import Any, Literal
 from components.errors import InputError
 from components.files.checkpoint_entry import CHECKPOINT_FORMAT, CHECKPOINT_KEY
 
-# Which weights of a run trained with callbacks=ema: their average over time, or those of the last step.
+# Which weights of a run trained with callbacks=ema or last_average: their average over time, or those of the last step.
 Weights = Literal["average", "raw"]
 # Where Lightning's weight averaging keeps the latter; `state_dict` is the average then.
 _RAW_WEIGHTS = "current_model_state"
