@@ -5,6 +5,12 @@ torch's convolutions, multiplies each cycle from its first factor on, takes loga
 torch's Adam as it comes. Both start from the same weights and see the same batch. Steps take turns in one process;
 medians count. Before the clock runs, loss and gradients of both are compared with the straightforward one in float64.
 
+What saves time (of processor time, 64 patches, one core): convolutions of 256 and more channels by minimal filtering
+(0.65 of the step with direct ones), channels-last (0.9), no transposed copies, walks that reuse products and one fused
+optimizer (0.01 each at most). What does not: flushing denormal numbers, the normalisation folded into convolutions
+(evaluation: 0.97), minimal filtering with 128 channels or fewer. Zeros at the border instead of the mirrored picture
+would save 0.04.
+
     python benchmarks/crw_step.py            # 2 clips of 4 frames, 49 patches of 64 pixels, ResNet-18, head
     python benchmarks/crw_step.py --quick    # a small size, to see that it runs
 """

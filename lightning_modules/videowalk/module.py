@@ -111,8 +111,8 @@ class VideoWalkModule(LightningModule):
         for key, metric in self.means.items():
             if key.startswith(f"{stage}_"):
                 mean = cast(MeanMetric, metric)
-                # Synchronised by the metric already.
-                self.log(f"{stage}/{key.removeprefix(f'{stage}_')}", mean.compute(), rank_zero_only=False)
+                # The metric has gone over all ranks already: a mean of equal values.
+                self.log(f"{stage}/{key.removeprefix(f'{stage}_')}", mean.compute(), sync_dist=True)
                 mean.reset()
 
     def features(self, use_head: bool = False, remove_layers: Sequence[str] = ("layer4",)) -> FeatureExtractor:

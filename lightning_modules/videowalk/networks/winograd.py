@@ -153,8 +153,9 @@ def _transforms(height: int, width: int, border: Border) -> tuple[Tensor, Tensor
     into = np.einsum("ptx,qsy->pqtsxy", into_h, into_w).reshape(-1, height * width)
     out = np.einsum("xpt,yqs->xypqts", out_h, out_w).reshape(height * width, -1)
     filters = np.einsum("pa,qb->pqab", kernel, kernel).reshape(36, 9)
-    with torch.inference_mode(False):
-        return tuple(torch.from_numpy(each.astype(np.float32)) for each in (into, out, filters))  # type: ignore[return-value]
+    with torch.inference_mode(False):  # kept for trainings too
+        first, second, third = (torch.from_numpy(each.astype(np.float32)) for each in (into, out, filters))
+    return first, second, third
 
 
 @lru_cache(maxsize=1)
