@@ -171,7 +171,7 @@ def sample_by_rows(images: Tensor, windows: Windows, rows: Tensor, columns: Tens
     left, above = columns.floor(), rows.floor()
     column_weights = torch.stack([1 - (columns - left), columns - left], -1)
     row_weights = torch.stack([1 - (rows - above), rows - above], -1)[:, :, None].expand(-1, -1, channels, -1, -1)
-    column_pairs = _pairs(left, side) + windows.corners()[:, 1, None, None]
+    column_pairs = _pairs(left, side) + windows.corners()[:, 1, None, None].int()
     row_pairs = _pairs(above, side)[:, :, None]
     portions = []
     high = max(1, _PORTION // across)
@@ -180,8 +180,8 @@ def sample_by_rows(images: Tensor, windows: Windows, rows: Tensor, columns: Tens
         part = slice(bands.start * across, bands.stop * across)
         count = part.stop - part.start
         # Rows of a portion's tables: pixel columns, band after band, then pixel rows, plane after plane.
-        band = torch.arange(count).div(across, rounding_mode="floor")[:, None, None] * width
-        plane = torch.arange(count * channels).view(count, channels, 1, 1) * side
+        band = torch.arange(count, dtype=torch.int32).div(across, rounding_mode="floor")[:, None, None] * width
+        plane = torch.arange(count * channels, dtype=torch.int32).view(count, channels, 1, 1) * side
         wide = (column_pairs[:, part] + band).view(frames, -1, 2), column_weights[:, part].reshape(frames, -1, 2)
         tall = (row_pairs[:, part] + plane).view(frames, -1, 2), row_weights[:, part].reshape(frames, -1, 2)
         portions.append((bands, part, wide, tall))
@@ -202,7 +202,7 @@ def sample_by_rows(images: Tensor, windows: Windows, rows: Tensor, columns: Tens
 
 def _pairs(first: Tensor, side: int) -> Tensor:
     # The second of a pair may lie outside where its weight is 0.
-    indices = first.long()
+    indices = first.int()
     return torch.stack([indices, (indices + 1).clamp_max(side - 1)], -1)
 
 

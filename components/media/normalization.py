@@ -37,12 +37,12 @@ class Normalization(NamedTuple):
     def apply(self, images: Tensor) -> Tensor:
         """Network input from RGB pictures 0..1, both `[..., 3, H, W]`; device and dtype stay."""
         mean, std = self._columns(images)
-        return (images - mean) / std
+        return (images - mean).div_(std)
 
     def undo(self, images: Tensor) -> Tensor:
         """Pictures 0..1 from network input, both `[..., 3, H, W]`."""
         mean, std = self._columns(images)
-        return images * std + mean
+        return (images * std).add_(mean)
 
     def _columns(self, images: Tensor) -> tuple[Tensor, Tensor]:
         _check(images)
