@@ -171,16 +171,20 @@ def load_module(run: LoadedRun, weights: Weights = "average") -> Any:
     Raises:
         InputError: weights and config do not belong together.
     """
-    module = build(_without_start(run.config["model"]))
+    # The run has weights of its own.
+    module = build(without_start(run.config["model"]))
     load_weights(module, run, "the stored config", weights)
     return module.eval()
 
 
-def _without_start(model: dict[str, Any]) -> dict[str, Any]:
-    """The model without the weights that its encoder started from, from a file or folder: the run has its own."""
+def without_start(model: dict[str, Any]) -> dict[str, Any]:
+    """The model without the weights that its encoder started from, of a file or folder: all its weights are random."""
     encoder = model.get("encoder") or {}
     start = {"weights": None, "layout": "auto", "pretrained": False}
-    return model | {"encoder": encoder | {key: start[key] for key in start if key in encoder}} if encoder else model
+    taken = {key: start[key] for key in start if key in encoder}
+    if str(encoder.get("_target_")).endswith(".HuggingFaceEncoder"):
+        taken["pretrained"] = False  # by default it is true
+    return model | {"encoder": encoder | taken} if encoder else model
 
 
 def load_weights(module: Any, run: LoadedRun, what: str, weights: Weights = "average") -> None:

@@ -81,7 +81,12 @@ class Part:
             fits = stored.get("files") == self.fingerprint() and benchmark.fits(stored.get("content"), self.sequence)
         except (TypeError, KeyError):
             return None
-        return stored["content"] if fits else None
+        return stored["content"] if fits and self._masks_are_there() else None
+
+    def _masks_are_there(self) -> bool:
+        """Whether all masks that are kept are still there: pictures are made of them, and people tidy up."""
+        folder = self.masks()
+        return folder is None or all((folder / f"{path.stem}.png").is_file() for path in self.sequence.frames.frames)
 
     def fingerprint(self) -> str:
         """Of the sequence's files."""
@@ -138,12 +143,9 @@ def rows_of(
 
 def fresh_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """A run's config whose encoder begins with random weights, not with those of a file."""
-    encoder = dict(config["model"]["encoder"])
-    if str(encoder.get("_target_")).endswith(".HuggingFaceEncoder"):
-        encoder["pretrained"] = False
-    elif "weights" in encoder:
-        encoder["weights"] = None
-    return {**config, "model": {**config["model"], "encoder": encoder}}
+    from entrypoints.runs import without_start
+
+    return {**config, "model": without_start(config["model"])}
 
 
 def compute_all(parts: Sequence[Part], workers: int, told: Callable[[int], None]) -> dict[tuple[str, str], Content]:

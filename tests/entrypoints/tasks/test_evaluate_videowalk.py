@@ -108,6 +108,11 @@ def test_davis(run: Path, tmp_path: Path, computed: Told) -> None:
     evaluate(run, root, "untrained_seeds=[1]")
     assert sorted(computed) == [("copy_first_mask", "bear"), ("trained", "bear"), ("trained", "cow"),
                                 ("untrained_1", "bear")]  # fmt: skip
+    # Masks that somebody has removed are made again: the pictures show them.
+    computed.clear()
+    next(folder.glob("parts/davis-trained-*/masks/cow/00002.png")).unlink()
+    evaluate(run, root, "untrained_seeds=[1]")
+    assert computed == [("trained", "cow")]
     # Other settings and other weights are other parts.
     computed.clear()
     one = evaluate(run, root, "untrained_seeds=[]", "topk=3", "sequences=[cow]")[0]
@@ -142,13 +147,23 @@ def test_vip(run: Path, tmp_path: Path) -> None:
     assert "eval/adapted_miou" in report.metrics
 
 
-def test_fresh_networks_do_not_begin_with_weights_of_a_file() -> None:
+def test_runs_that_began_with_a_file_of_weights(run: Path, tmp_path: Path) -> None:
+    """The file need not be there any more, and the fresh networks do not begin with it."""
+    file = run / "checkpoints" / "best.ckpt"
+    checkpoint = torch.load(file, weights_only=True)
+    checkpoint["troupe"]["config"]["model"]["encoder"].update(weights="resnet18-5c106cde.pth", layout="torchvision")
+    torch.save(checkpoint, file)
+    root = write_davis_set(tmp_path / "davis", ("bear",), frames=3)
+    started = evaluate(run, root, "untrained_seeds=[0]")[0]
+    scratch = evaluate(write_walk_run(tmp_path / "scratch"), root, "untrained_seeds=[0]")[0]
+    assert started.metrics == scratch.metrics
+
+
+def test_fresh_networks_of_other_encoders_are_random() -> None:
     config = walk_config()
-    config["model"]["encoder"]["weights"] = "released.pth"
-    assert fresh_config(config)["model"]["encoder"]["weights"] is None
-    assert config["model"]["encoder"]["weights"] == "released.pth"
     config["model"]["encoder"] = {"_target_": "x.HuggingFaceEncoder", "folder": "vit"}
     assert fresh_config(config)["model"]["encoder"]["pretrained"] is False
+    assert "pretrained" not in config["model"]["encoder"]
 
 
 def test_threads_are_put_back(run: Path, tmp_path: Path) -> None:
