@@ -41,6 +41,9 @@ class Options:
     radius: float | None = 12.0
     temperature: float = 0.05
     long_memory: list[int] | None = None
+    published_long_memory: bool = False
+    normalize: bool = True
+    norm_mask: bool = False
     size: int | list[int] | None = None
     remove_layers: list[str] | None = None
     use_head: bool = False
@@ -105,6 +108,9 @@ def prepare(run: "LoadedRun", config: Mapping[str, Any], device: Any) -> Prepare
         radius=config["radius"],
         temperature=config["temperature"],
         long_memory=tuple(config["long_memory"] or ()),
+        published_long_memory=config["published_long_memory"],
+        normalize=config["normalize"],
+        norm_mask=config["norm_mask"],
         size=tuple(size) if isinstance(size, list) else size,
     )
     module = load_module(run, "average" if config["ema"] else "raw")

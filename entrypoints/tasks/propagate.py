@@ -62,6 +62,9 @@ class Options:
     radius: float | None = 12.0
     temperature: float = 0.05
     long_memory: list[int] = (0,)  # type: ignore[assignment]
+    published_long_memory: bool = False
+    normalize: bool = True
+    norm_mask: bool = False
     size: int | list[int] | None = None
     use_head: bool = False
     remove_layers: list[str] = ("layer4",)  # type: ignore[assignment]
@@ -105,6 +108,7 @@ class Options:
         size = tuple(self.size) if isinstance(self.size, list) else self.size
         return PropagationSettings(
             self.context, self.topk, self.radius, self.temperature, tuple(self.long_memory),
+            self.published_long_memory, self.norm_mask, self.normalize,
             size=size,  # type: ignore[arg-type]
         )  # fmt: skip
 

@@ -122,6 +122,19 @@ def test_davis(run: Path, tmp_path: Path, computed: Told) -> None:
     assert one.metrics["eval/jf"] != other.metrics["eval/jf"]
 
 
+def test_the_published_settings_reach_the_propagation(run: Path, tmp_path: Path) -> None:
+    root = write_davis_set(tmp_path / "davis", ("bear",), frames=6)
+    shared = ("untrained_seeds=[]", "context=2", "radius=2")
+    scores = {
+        options: evaluate(run, root, *shared, *options)[0].metrics["eval/jf"]
+        for options in (
+            ("long_memory=[0,1]",), ("long_memory=[0,1]", "published_long_memory=true"), ("normalize=false",),
+            ("norm_mask=true",),
+        )
+    }  # fmt: skip
+    assert len(set(scores.values())) == 4, scores
+
+
 def test_jhmdb(run: Path, tmp_path: Path) -> None:
     report, folder = evaluate(run, write_jhmdb_set(tmp_path / "jhmdb"), "untrained_seeds=[0]", "size=[64,80]")
     assert json.loads((folder / "protocol.json").read_text())["context"] == 7

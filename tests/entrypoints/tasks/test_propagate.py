@@ -11,6 +11,8 @@ from components.errors import InputError
 from components.media.masks import davis_palette, read_mask, write_mask
 from components.media.video import read_video, write_mp4
 from entrypoints.predict import run_task
+from entrypoints.tasks.propagate import Options
+from lightning_modules.videowalk.propagation.settings import PropagationSettings
 from tests.entrypoints.videowalk_run import write_walk_run
 
 SMALL: dict[str, Any] = {"context": 2, "topk": 3, "radius": 4, "device": "cpu", "sheet_frames": 3}
@@ -161,6 +163,7 @@ def test_films_of_a_data_set(run: str, tmp_path: Path, caplog: pytest.LogCapture
         run, options | {"mask": str(root / "Annotations/480p/a/00000.png")}
     )
     assert "ImageSets/2017/train.txt is missing" in fault(run, options | {"split": "train"})
+    assert "JPEGImages/1080p is missing" in fault(run, options | {"resolution": "1080p"})
 
 
 def test_black_and_white_masks_and_void(run: str, film: dict[str, Any], tmp_path: Path) -> None:
@@ -216,6 +219,13 @@ def test_what_to_follow_must_be_said_once(run: str, film: dict[str, Any]) -> Non
     assert "expected one of them" in fault(run, film | {"mask": None})
     assert "expected one of them" in fault(run, film | {"joints": "joints.csv"})
     assert "sequences=['a'] chooses films of a data set" in fault(run, film | {"sequences": ["a"]})
+
+
+def test_the_published_settings_reach_the_propagation() -> None:
+    options = Options(video="x", long_memory=[0, 3], published_long_memory=True, normalize=False, norm_mask=True)
+    assert options.settings() == PropagationSettings(
+        long_memory=(0, 3), published_long_memory=True, normalize=False, norm_mask=True
+    )
 
 
 def test_values_out_of_range_are_reported_together(run: str) -> None:
