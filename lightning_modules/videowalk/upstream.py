@@ -5,16 +5,21 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-_THEIRS, _OURS = "encoder.model.", "encoder."
-_HEAD = "selfsim_fc."
-# Older files hold each padded convolution in a sequence behind its padding.
-_WRAPPED = re.compile(r"(conv\d+)\.1\.(weight|bias)$")
+# What stands before the names of the encoder, and before those of the head (the same with us).
+ENCODER, HEAD = "encoder.model.", "selfsim_fc."
+_OURS = "encoder."
+_WRAPPED = re.compile(r"\b(conv\d+)\.1\.(weight|bias)$")
+
+
+def of_today(name: str) -> str:
+    """`conv1.weight` for `conv1.1.weight`: in older files each convolution lies in a sequence behind its padding."""
+    return _WRAPPED.sub(r"\1.\2", name)
 
 
 def to_ours(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     """A published state dict under our names, and the names in it that a walk's network does not know.
 
-    Reads files of all ages: convolutions named `conv1.1.weight` are those named `conv1.weight` today.
+    Reads files of all ages.
 
     Args:
         state: the file's `model` entry.
@@ -22,10 +27,10 @@ def to_ours(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     ours: dict[str, Tensor] = {}
     unknown: list[str] = []
     for key, value in state.items():
-        name = _WRAPPED.sub(r"\1.\2", key)
-        if name.startswith(_THEIRS):
-            ours[_OURS + name.removeprefix(_THEIRS)] = value
-        elif name.startswith(_HEAD):
+        name = of_today(key)
+        if name.startswith(ENCODER):
+            ours[_OURS + name.removeprefix(ENCODER)] = value
+        elif name.startswith(HEAD):
             ours[name] = value
         else:
             unknown.append(key)
@@ -34,4 +39,4 @@ def to_ours(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
 
 def to_upstream(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state dict of a `WalkNetwork` with a `ResNet` under the published names."""
-    return {key if key.startswith(_HEAD) else _THEIRS + key.removeprefix(_OURS): value for key, value in state.items()}
+    return {key if key.startswith(HEAD) else ENCODER + key.removeprefix(_OURS): value for key, value in state.items()}

@@ -19,22 +19,20 @@ from torch import Tensor, nn
 
 from components.errors import InputError
 from components.files.tensor_files import Options, read_tensors
+from lightning_modules.videowalk import upstream
 
 Layout = Literal["auto", "videowalk", "torchvision", "moco", "timecycle", "uvc"]
 # What stands before the encoder's names; the order matters for `auto`, the empty prefix fits everything.
 _PREFIXES = {
-    "videowalk": "encoder.model.",
+    "videowalk": upstream.ENCODER,
     "moco": "encoder_q.",
     "timecycle": "encoderVideo.",
     "uvc": "gray_encoder.",
     "torchvision": "",
 }
-_HEAD = "selfsim_fc."
 # Wrapped in nn.DataParallel or DistributedDataParallel.
 _PARALLEL = "module."
 _EXPECTED = "weights of the contrastive random walk, torchvision, MoCo v2, TimeCycle or UVC"
-# Older files of the walk hold convolutions behind a layer that pads.
-_PADDED = re.compile(r"\b(conv\d)\.1\.(weight|bias)$")
 _ENCODER = re.compile(r"(conv1|bn1|layer[1-4]\.\d+\.(conv[1-3]|bn[1-3]|downsample\.[01]))\.(weight|bias|running_mean|"
                       r"running_var|num_batches_tracked)")  # fmt: skip
 _LAYERS = ("layer3", "layer4")
@@ -96,11 +94,11 @@ def read_weights(path: str | Path, layout: Layout = "auto") -> EncoderWeights:
     prefix = _PREFIXES.get(found or "", "")
     encoder, head, ignored = {}, {}, []
     for name, original in names.items():
-        short = _PADDED.sub(r"\1.\2", name.removeprefix(prefix))
+        short = upstream.of_today(name.removeprefix(prefix))
         if name.startswith(prefix) and _ENCODER.fullmatch(short):
             encoder[short] = _without_time(state[original])
-        elif found == "videowalk" and name.startswith(_HEAD):
-            head[name.removeprefix(_HEAD)] = state[original]
+        elif found == "videowalk" and name.startswith(upstream.HEAD):
+            head[name.removeprefix(upstream.HEAD)] = state[original]
         else:
             ignored.append(original)
     if found is None or "conv1.weight" not in encoder:
