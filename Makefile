@@ -33,6 +33,9 @@ bench: $(VENV)/.installed
 	$(PY) benchmarks/rasterizer.py
 	$(PY) benchmarks/mixing.py
 	$(PY) benchmarks/actor_step.py
+	$(PY) benchmarks/crw_step.py
+	$(PY) -m benchmarks.clip_reading
+	$(PY) -m benchmarks.patch_augmentation
 	$(PY) benchmarks/evaluation.py
 	$(PY) -m benchmarks.generate
 	$(PY) -m benchmarks.propagation
