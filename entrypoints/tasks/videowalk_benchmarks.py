@@ -1,6 +1,7 @@
 """DAVIS, JHMDB and VIP as `evaluate` sees them: how a sequence is read, carried through and told in plain numbers."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -43,17 +44,8 @@ class Benchmark(Protocol):
         """Whether a stored result has the form that `carry` gives."""
 
 
-class Davis:
-    """Object masks; J and F of every object and scored frame."""
-
-    name: ClassVar[str] = "davis"
-    context: ClassVar[int] = 20
-    size: ClassVar[tuple[int, int] | None] = None
-
-    def read(self, root: str, names: Sequence[str] | None) -> list["MaskSequence"]:
-        from datamodules.videowalk.davis import read_davis
-
-        return read_davis(root, sequences=names)
+class _Masks(ABC):
+    """What the two with masks have in common."""
 
     def files(self, sequence: "MaskSequence") -> Iterable[Path | None]:
         return (*sequence.frames.frames, *sequence.masks)
@@ -76,6 +68,24 @@ class Davis:
         from lightning_modules.videowalk.mask_scoring import copied_masks
 
         return self._scored(sequence, copied_masks(sequence))
+
+    @staticmethod
+    @abstractmethod
+    def _scored(sequence: "MaskSequence", carried: "np.ndarray") -> Content:
+        """The result of ids `[F, H, W]`."""
+
+
+class Davis(_Masks):
+    """Object masks; J and F of every object and scored frame."""
+
+    name: ClassVar[str] = "davis"
+    context: ClassVar[int] = 20
+    size: ClassVar[tuple[int, int] | None] = None
+
+    def read(self, root: str, names: Sequence[str] | None) -> list["MaskSequence"]:
+        from datamodules.videowalk.davis import read_davis
+
+        return read_davis(root, sequences=names)
 
     def fits(self, content: Any, sequence: "MaskSequence") -> bool:
         objects = content.get("objects") if isinstance(content, dict) else None
@@ -95,7 +105,7 @@ class Davis:
         return {"objects": [{"id": each.object_id, "j": each.j.tolist(), "f": each.f.tolist()} for each in scores]}
 
 
-class Vip:
+class Vip(_Masks):
     """Body parts; the confusion of every annotated frame but the first."""
 
     name: ClassVar[str] = "vip"
@@ -106,28 +116,6 @@ class Vip:
         from datamodules.videowalk.vip import read_vip
 
         return read_vip(root, sequences=names)
-
-    def files(self, sequence: "MaskSequence") -> Iterable[Path | None]:
-        return (*sequence.frames.frames, *sequence.masks)
-
-    def carry(
-        self,
-        extractor: Any,
-        sequence: "MaskSequence",
-        settings: "PropagationSettings",
-        device: Any,
-        folder: Path | None,
-    ) -> Content:
-        from lightning_modules.videowalk.mask_scoring import carried_masks
-
-        carried = carried_masks(extractor, sequence, settings, device)
-        _write_masks(folder, sequence, carried)
-        return self._scored(sequence, carried)
-
-    def copy(self, sequence: "MaskSequence") -> Content:
-        from lightning_modules.videowalk.mask_scoring import copied_masks
-
-        return self._scored(sequence, copied_masks(sequence))
 
     def fits(self, content: Any, sequence: "MaskSequence") -> bool:
         from datamodules.videowalk.vip import VIP_CLASSES
