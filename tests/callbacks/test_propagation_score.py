@@ -98,6 +98,8 @@ def test_faults_are_found_before_the_training(tmp_path: Path) -> None:
     short = write_davis_set(tmp_path / "short", ("bear",), frames=2)
     with pytest.raises(InputError, match="bear has 2 frames"):
         watch(short).setup(trainer(tmp_path, []), walk, "fit")
+    with pytest.raises(InputError, match="JPEGImages/1080p is missing"):
+        watch(short, resolution="1080p").setup(trainer(tmp_path, []), walk, "fit")
 
 
 @pytest.mark.parametrize(

@@ -38,14 +38,17 @@ def test_killed_and_started_again(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    assert [path.name for path in out.iterdir() if not path.name.startswith(".")] == ["a"]
+    # On a busy machine the kill may come after b.
+    finished = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
+    assert finished in (["a"], ["a", "b"])
     assert len(list((out / "a" / "masks").iterdir())) == FRAMES
     before = (out / "a" / "overlay.mp4").stat().st_mtime_ns
     options: dict[str, Any] = {"video": str(root), "output": str(out), "radius": 6, "device": "cpu"}
     with caplog.at_level(logging.INFO):
         run_task("propagate", str(folder), options)
-    assert "1 of 3 films are finished already" in caplog.text
-    assert f"c: {FRAMES} frames (film 2 of 2)" in caplog.text
+    assert f"{len(finished)} of 3 films are finished already" in caplog.text
+    left = 3 - len(finished)
+    assert f"c: {FRAMES} frames (film {left} of {left})" in caplog.text
     assert (out / "a" / "overlay.mp4").stat().st_mtime_ns == before
     assert sorted(path.name for path in out.iterdir()) == ["a", "b", "c"]  # nothing is left of the killed one
     for name in "abc":

@@ -70,6 +70,8 @@ def test_validation_videos_without_training_videos(tmp_path):
         open_sides("videos", tmp_path, SHORT)
     sides = open_sides("videos", tmp_path, SHORT, train_split="films")
     assert (sides.kind, len(sides.train.videos), len(sides.val.videos)) == ("own", 2, 2)
+    swapped = open_sides("videos", tmp_path, SHORT, train_split="val_256", val_split="films")
+    assert (swapped.kind, swapped.train.root.name, swapped.val.root.name) == ("own", "val_256", "films")
 
 
 def test_sides_of_a_data_set_with_splits(tmp_path):
