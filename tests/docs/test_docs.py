@@ -114,7 +114,8 @@ def test_named_keys_of_data_and_model_exist(page: Path) -> None:
         for group in ("data", "model"):
             known |= set(keys_below(content.get(group), group))
     # Parts that choices share, and where they stand.
-    for part, path in (("blend", "data.mix"), ("recognizer", "model"), ("synthetic_humanact12", "data")):
+    parts = (("blend", "data.mix"), ("recognizer", "model"), ("synthetic_humanact12", "data"), ("walk", "model"))
+    for part, path in parts:
         known |= set(keys_below(read_yaml(CONF / "standard" / f"{part}.yaml"), path))
     named = set(re.findall(r"(?<![\w./-])((?:data|model)(?:\.[a-z_]\w*)+)(?![\w(/])", page.read_text()))
     # The example of a mistake.
@@ -128,7 +129,7 @@ def test_commands_have_the_keys_that_are_given_to_them(page: Path) -> None:
         entry, *rest = shlex.split(line, comments=True)
         if entry not in ("evaluate", "predict", "prepare", "convert", "collect"):
             continue
-        known = set(read_yaml(CONF / f"{entry}.yaml"))
+        known = {path for key, value in read_yaml(CONF / f"{entry}.yaml").items() for path in keys_below(value, key)}
         if entry == "evaluate":  # the run chooses among them
             known |= {key for file in (CONF / "protocol").glob("*.yaml") for key in read_yaml(file)}
         given = [text.split("=", 1) for text in rest if "=" in text]
