@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from components.media.video_probe import leave_out_others, picture_stream
+from components.media.video_probe import NO_PICTURES, leave_out_others, open_video, picture_stream
 
 # Frames decoded beyond the last wanted one before a wanted frame counts as missing: some old containers hand frames out
 # of order, by at most the reordering of a codec.
@@ -38,6 +38,7 @@ def broken_video(path: str, reason: str) -> BrokenVideoError:
 
 
 class _Opened(NamedTuple):
+    path: str
     container: Any
     stream: Any
 
@@ -94,7 +95,10 @@ class ClipReader:
             raise
         while len(self._open) > self.max_open:
             self._forget(next(iter(self._open)))
-        return torch.stack([pictures[time] for time in wanted])
+        clip = [pictures[time] for time in wanted]
+        if any(picture.shape != clip[0].shape for picture in clip):
+            raise broken_video(path, "its frames have different sizes")
+        return torch.stack(clip)
 
     def close(self) -> None:
         """Close all files; the reader can be used again."""
@@ -118,15 +122,15 @@ class ClipReader:
         if path in self._open:
             self._open.move_to_end(path)
             return self._open[path]
-        container = av.open(path)
+        container = open_video(path)
         stream = picture_stream(container)
         if stream is None:
             container.close()
-            raise broken_video(path, "there is no picture stream in the file")
+            raise broken_video(path, NO_PICTURES)
         leave_out_others(container, stream)
         stream.codec_context.thread_count = self.threads
         stream.codec_context.thread_type = "AUTO" if self.threads > 1 else "SLICE"
-        self._open[path] = _Opened(container, stream)
+        self._open[path] = _Opened(path, container, stream)
         return self._open[path]
 
     def _forget(self, path: str) -> None:
@@ -187,7 +191,7 @@ class ClipReader:
                     beyond += 1
                 elif frame.pts in wanted and frame.pts not in found:
                     if frame.is_corrupt:
-                        raise broken_video(opened.container.name, f"the frame at timestamp {frame.pts} is damaged")
+                        raise broken_video(opened.path, f"the frame at timestamp {frame.pts} is damaged")
                     found[frame.pts] = _picture(frame)
                 if len(found) == len(wanted) or beyond > _DISORDER:
                     return found, None

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from components.errors import InputError
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
+# What Pillow raises for files that are no pictures, are damaged, or claim to be larger than memory.
+NO_PICTURE = (OSError, SyntaxError, ValueError, Image.DecompressionBombWarning, Image.DecompressionBombError)
 _LISTED = 3
 
 
@@ -156,7 +158,7 @@ def read_picture(path: str | Path) -> np.ndarray:
     with _opened(path) as picture:
         try:
             return np.array(picture.convert("RGB"))
-        except (OSError, SyntaxError, ValueError) as error:
+        except NO_PICTURE as error:
             raise _unreadable(path, error) from error
 
 
@@ -195,7 +197,7 @@ def _opened(path: str | Path) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return Image.open(path)
-    except (UnidentifiedImageError, Image.DecompressionBombWarning, OSError, SyntaxError, ValueError) as error:
+    except NO_PICTURE as error:
         raise _unreadable(path, error) from error
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from components.errors import InputError
 from components.files.atomic import atomic_path
+from components.media.frame_sequences import NO_PICTURE
 
 # Ids that DAVIS gives a colour of its own; from here on its palette is grey.
 _COLOURED = 22
@@ -53,7 +54,7 @@ def read_mask(path: str | Path, size: tuple[int, int] | None = None) -> IndexedM
                     # `convert` would map a palette to brightness; the array of a mode P picture holds the indices.
                     ids = np.array(picture, dtype=np.uint8)
                     palette = _palette_of(picture)
-    except (UnidentifiedImageError, Image.DecompressionBombWarning, OSError, SyntaxError, ValueError) as error:
+    except NO_PICTURE as error:
         raise InputError(
             f"mask {path}: cannot be read as a picture ({error}).\nGive an indexed PNG whose values are object ids."
         ) from error

@@ -14,6 +14,7 @@ from components.errors import InputError
 from components.files.atomic import atomic_path
 from components.media.clip_reader import upright
 from components.media.frames import Frames, as_film
+from components.media.video_probe import NO_PICTURES, open_video, picture_stream
 
 # The best encoder that the installed FFmpeg has; mpeg4 is in every build. Without x264's macroblock tree the same
 # frames give the same bytes: with it, widths that are no multiple of 256 depend on memory that nobody has set.
@@ -81,10 +82,10 @@ def read_video(path: str | Path, start: int = 0, stop: int | None = None, step: 
         raise InputError(f"video {path}: no such file.\nGive the path of an mp4, mov, avi, mkv or gif file.")
     frames: list[np.ndarray] = []
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise InputError(f"video {path}: the file has no picture stream.\nGive the path of a video file.")
-            stream = container.streams.video[0]
+        with open_video(str(path)) as container:
+            stream = picture_stream(container)
+            if stream is None:
+                raise InputError(f"video {path}: {NO_PICTURES}.\nGive the path of a video file.")
             rate = stream.average_rate or stream.guessed_rate or Fraction(25)
             for index, frame in enumerate(container.decode(stream)):
                 if stop is not None and index >= stop:

@@ -9,25 +9,20 @@ import numpy as np
 
 from components.errors import InputError
 from components.media.clip_reader import BrokenVideoError, ClipReader, broken_video, upright
-from components.media.video_probe import leave_out_others, picture_stream, probe_video
+from components.media.video_probe import NO_PICTURES, leave_out_others, open_video, picture_stream, probe_video
 
 
-def stream_frames(path: str | Path) -> Iterator[np.ndarray]:
-    """All frames of a video, RGB uint8 `[H, W, 3]`, upright, in the order of display; one at a time is in memory.
+def _decoded(path: str | Path) -> Iterator[Any]:
+    """Decoded frames that have a time, not yet pictures, in the order of display; one at a time is in memory.
 
     Raises:
         BrokenVideoError: the file cannot be opened, or not be decoded further.
     """
-    yield from map(upright, _decoded(path))
-
-
-def _decoded(path: str | Path) -> Iterator[Any]:
-    """Decoded frames that have a time, not yet pictures."""
     try:
-        with av.open(str(path)) as container:
+        with open_video(str(path)) as container:
             stream = picture_stream(container)
             if stream is None:
-                raise broken_video(str(path), "there is no picture stream in the file")
+                raise broken_video(str(path), NO_PICTURES)
             leave_out_others(container, stream)
             yield from (frame for frame in container.decode(stream) if frame.pts is not None)
     except av.FFmpegError as error:

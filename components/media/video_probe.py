@@ -9,6 +9,11 @@ from typing import Any
 import av
 import numpy as np
 
+NO_PICTURES = "there is no picture stream in the file that can be decoded"
+# Rates are stored as two whole numbers of 64 bits.
+_LARGEST = 1 << 30
+_PART_OF_FILE = "subfile,"
+
 
 @dataclass(frozen=True)
 class VideoFacts:
@@ -51,10 +56,10 @@ def probe_video(path: str | Path) -> VideoFacts:
         size = Path(path).stat().st_size
         if size == 0:
             return _unusable(path, "the file is empty (0 bytes)")
-        with av.open(path) as container:
+        with open_video(path) as container:
             stream = picture_stream(container)
             if stream is None:
-                return _unusable(path, "there is no picture stream in the file")
+                return _unusable(path, NO_PICTURES)
             return _facts(path, container, stream, size)
     except av.FFmpegError as error:
         return _unusable(path, f"it cannot be opened ({error.strerror or error}); it may be truncated or no video")
@@ -62,9 +67,16 @@ def probe_video(path: str | Path) -> VideoFacts:
         return _unusable(path, f"it cannot be read ({error.strerror or error})")
 
 
+def open_video(path: str) -> Any:
+    """A file, or a part of one (`subfile,...`), opened to be read. Raises what `av.open` raises."""
+    # Titles are in whatever encoding; names with a colon are no protocols.
+    location = path if path.startswith(_PART_OF_FILE) else f"file:{path}"
+    return av.open(location, metadata_errors="replace")
+
+
 def picture_stream(container: Any) -> Any | None:
-    """The stream that players show: the first one that is not a cover picture, None where there is none."""
-    streams = container.streams.video
+    """The stream that players show: the first one that can be decoded and is not a cover picture; None without one."""
+    streams = [stream for stream in container.streams.video if stream.codec_context is not None]
     moving = [stream for stream in streams if not stream.disposition & stream.disposition.attached_pic]
     return next(iter(moving or streams), None)
 
@@ -110,7 +122,8 @@ def _rate(stream: Any, pts: np.ndarray, time_base: Fraction) -> Fraction | None:
         return Fraction(stream.average_rate)
     if len(pts) < 2:
         return None
-    return (len(pts) - 1) / (int(pts[-1] - pts[0]) * time_base)
+    rate = (len(pts) - 1) / ((int(pts[-1]) - int(pts[0])) * time_base)
+    return rate.limit_denominator(_LARGEST) or None
 
 
 def _unusable(path: str, error: str) -> VideoFacts:

@@ -139,6 +139,27 @@ def test_missing_files_and_frames_are_named(tmp_path: Path) -> None:
         ClipReader(max_open=-1)
 
 
+def test_files_that_cannot_be_decoded_at_all(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "film.mp4", 6)
+    whole, pts = path.read_bytes(), probe_video(path).pts
+    path.write_bytes(whole.replace(b"VideoHandler", b"Vid\xe9oHandle\xff"))
+    assert len(ClipReader().read(path, pts)) == 6
+    path.write_bytes(whole.replace(b"avc1", b"zzzz"))
+    with pytest.raises(BrokenVideoError, match=r"film\.mp4: there is no picture stream"):
+        ClipReader().read(path, pts)
+
+
+def test_frames_of_different_sizes_are_no_clip(tmp_path: Path) -> None:
+    """A stream may change its size on the way; a part of one size is read."""
+    path = write_video(tmp_path / "film.ts", 12, b_frames=0)
+    larger = write_video(tmp_path / "larger.ts", list(range(12, 20)), b_frames=0, size=(64, 96))
+    path.write_bytes(path.read_bytes() + larger.read_bytes())
+    pts = probe_video(path).pts
+    assert ClipReader().read(path, pts[2:5]).shape == (3, 3, 32, 48)
+    with pytest.raises(BrokenVideoError, match="different sizes"):
+        ClipReader().read(path, pts[[3, -3]])
+
+
 @real
 @pytest.mark.parametrize("name", ["val_256/indoor_person/hug_vfr", "train_256/indoor_person/eye_makeup"])
 def test_real_videos(name: str) -> None:

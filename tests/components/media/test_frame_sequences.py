@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from components.errors import InputError
-from components.media.frame_sequences import RecentFrames, open_frames
+from components.media.frame_sequences import RecentFrames, open_frames, read_picture
+from tests.components.media.video_files import picture_that_claims
 
 
 def picture(path: Path, value: int, size: tuple[int, int] = (4, 6)) -> None:
@@ -58,9 +59,12 @@ def test_mixed_sizes_and_broken_frames(tmp_path: Path) -> None:
     picture(tmp_path / "1.png", 0, (4, 8))
     with pytest.raises(InputError, match=r"1\.png: is 8 x 4 pixels, 0\.png is 6 x 4"):
         open_frames(tmp_path)
-    (tmp_path / "1.png").write_text("no picture")
-    with pytest.raises(InputError, match=r"1\.png: cannot be read as a picture"):
-        open_frames(tmp_path)
+    for content in (b"no picture", picture_that_claims(12_000), picture_that_claims(60_000)):
+        (tmp_path / "1.png").write_bytes(content)
+        with pytest.raises(InputError, match=r"1\.png: cannot be read as a picture"):
+            open_frames(tmp_path)
+        with pytest.raises(InputError, match=r"1\.png: cannot be read as a picture"):
+            read_picture(tmp_path / "1.png")
     noise = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "1.png")
     film = open_frames(tmp_path)

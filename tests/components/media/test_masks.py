@@ -6,6 +6,7 @@ from PIL import Image
 
 from components.errors import InputError
 from components.media.masks import davis_palette, read_mask, write_mask
+from tests.components.media.video_files import picture_that_claims
 
 
 def test_ids_and_palette_come_back(tmp_path: Path) -> None:
@@ -68,6 +69,10 @@ def test_missing_and_broken_files(tmp_path: Path) -> None:
     whole.write_bytes(whole.read_bytes()[:1500])
     with pytest.raises(InputError, match=r"cut\.png: cannot be read as a picture"):
         read_mask(whole)
+    for side in (12_000, 60_000):  # Pillow warns of the one and refuses the other
+        whole.write_bytes(picture_that_claims(side))
+        with pytest.raises(InputError, match=r"cut\.png: cannot be read as a picture"):
+            read_mask(whole)
 
 
 def test_only_ids_are_written(tmp_path: Path) -> None:

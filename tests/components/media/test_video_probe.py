@@ -2,12 +2,14 @@ import csv
 import os
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
+import numpy as np
 import pytest
 
 from components.media import write_mp4
-from components.media.video_probe import probe_video
+from components.media.video_probe import _rate, probe_video
 from tests.components.media.video_files import corrupt, picture, write_video
 
 DATA = Path(os.environ.get("TROUPE_DATA", Path(__file__).resolve().parents[4] / "shared" / "data")) / "kinetics_mini"
@@ -86,6 +88,30 @@ def test_what_is_no_video_is_told(tmp_path: Path) -> None:
     facts = probe_video(tmp_path / "sound.mp4")
     assert facts.error is not None
     assert facts.num_frames == 0
+
+
+def test_titles_and_codecs_that_nobody_can_read(tmp_path: Path) -> None:
+    """Neither a title in another encoding nor pictures without a decoder may end the indexing of all the others."""
+    path = write_video(tmp_path / "12:30.mp4", 6)
+    whole = path.read_bytes()
+    assert whole.count(b"VideoHandler") == 1
+    path.write_bytes(whole.replace(b"VideoHandler", b"Vid\xe9oHandle\xff"))
+    assert probe_video(path).num_frames == 6
+    path.write_bytes(whole.replace(b"avc1", b"zzzz"))
+    assert "no picture stream in the file that can be decoded" in (probe_video(path).error or "")
+
+
+def test_names_are_no_protocols(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write_video(tmp_path / "12:30.mp4", 6).parent)
+    assert probe_video("12:30.mp4").num_frames == 6
+
+
+def test_rates_fit_the_index(tmp_path: Path) -> None:
+    """Ticks that no clock has, as a damaged header gives them."""
+    ticks = Fraction(2**31 - 1, 2**31 - 3)
+    rate = _rate(SimpleNamespace(average_rate=None), np.array([0, 5, 2**61 + 1]), ticks)
+    assert rate is None or max(rate.numerator, rate.denominator) < 2**63
+    assert _rate(SimpleNamespace(average_rate=None), np.array([0, 1, 4]), Fraction(1, 8)) == 4
 
 
 @pytest.mark.parametrize("share", [0.3, 0.9])

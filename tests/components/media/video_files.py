@@ -1,5 +1,7 @@
 """Small videos for tests, with timestamps, group lengths and codecs as wanted."""
 
+import struct
+import zlib
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -35,6 +37,7 @@ def write_video(
     b_frames: int = 2,
     options: dict[str, str] | None = None,
     sound: bool = False,
+    size: tuple[int, int] = SIZE,
 ) -> Path:
     """Write a video of numbered frames; `frames` counts them or gives their times in units of 1 / fps."""
     times = list(range(frames)) if isinstance(frames, int) else list(frames)
@@ -42,12 +45,12 @@ def write_video(
     with av.open(str(path), "w") as container:
         settings = {"bf": str(b_frames), "g": str(group)} | ({"preset": "ultrafast"} if codec == "libx264" else {})
         stream: Any = container.add_stream(codec, rate=fps, options=settings | (options or {}))
-        stream.width, stream.height, stream.pix_fmt, stream.thread_count = SIZE[1], SIZE[0], "yuv420p", 1
+        stream.width, stream.height, stream.pix_fmt, stream.thread_count = size[1], size[0], "yuv420p", 1
         # Encoders need the unit of timestamps when they are not the number of the frame.
         stream.codec_context.time_base = 1 / Fraction(fps)
         voice: Any = container.add_stream("aac", rate=16000) if sound else None
         for number, time in enumerate(times):
-            frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(picture(number, size), format="rgb24")
             frame.pts, frame.time_base = time, 1 / Fraction(fps)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -69,3 +72,16 @@ def corrupt(path: Path, share: float = 0.5, count: int = 400) -> Path:
     data[place : min(place + count, end)] = b"\xff" * (min(place + count, end) - place)
     path.write_bytes(data)
     return path
+
+
+def picture_that_claims(side: int) -> bytes:
+    """A grey PNG of a few bytes whose header promises side x side pixels."""
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(b"")),
+        (b"IEND", b""),
+    ]
+    chunks = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
