@@ -50,9 +50,10 @@ def run(
     arguments = get_args_parser().parse_args()
     looks_only = arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion
     try:
+        # Whoever looks at the config sees the one that the job would have.
+        chosen = choose(arguments.overrides) if choose is not None and (arguments.cfg or not looks_only) else []
+        add_overrides(chosen)
         if not looks_only:
-            chosen = [] if choose is None else choose(arguments.overrides)
-            add_overrides(chosen)
             overrides = [*arguments.overrides, *chosen]
             if complete is not None:
                 composed = compose_unchecked(config_name, overrides, arguments.config_dir)

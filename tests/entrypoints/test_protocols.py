@@ -8,6 +8,7 @@ from entrypoints.evaluate import EVALUATIONS
 from entrypoints.protocols import keys_for_help, protocol_of_run, system_of_run
 from entrypoints.runs import load_checkpoint
 from tests.entrypoints.actor_run import write_run
+from tests.entrypoints.videowalk_run import write_walk_run
 from tests.process.command_line import run as run_command
 
 
@@ -54,3 +55,10 @@ def test_help_shows_the_keys_of_all_systems() -> None:
             if line and not line.startswith(("#", " ")):
                 assert line.split(":")[0] + ":" in shown
     assert "synthetic: ${paths.data}/synthetic" in shown
+
+
+def test_the_config_that_is_shown_is_that_of_the_run(tmp_path: Path) -> None:
+    run = write_walk_run(tmp_path / "run")
+    shown = run_command("evaluate", f"run={run}", "topk=3", "--cfg", "job")
+    assert "topk: 3" in shown
+    assert "recognizer" not in shown
