@@ -51,6 +51,28 @@ class MaskSequence:
         return [index for index, path in enumerate(self.masks) if path is not None]
 
 
+def late_objects(first_ids: np.ndarray, later: Iterable[Path], size: tuple[int, int] | None = None) -> str:
+    """Which objects come into view only after the first frame, in words; empty where none does.
+
+    Nothing tells what such objects look like, so no method can follow them.
+
+    Args:
+        first_ids: the mask of the first frame.
+        later: files of other masks, in the order of time.
+        size: (height, width) that they must have; None = any.
+
+    Raises:
+        InputError: one of the files cannot be read, holds no ids or has another size.
+    """
+    known = {*np.unique(first_ids).tolist(), 0, VOID}
+    late: dict[int, str] = {}
+    for path in later:
+        for index in np.flatnonzero(np.bincount(read_mask(path, size).ids.ravel())).tolist():
+            if index not in known:
+                late.setdefault(index, path.name)
+    return ", ".join(f"{index} (from {name} on)" for index, name in sorted(late.items()))
+
+
 def fingerprint(files: Iterable[Path | None]) -> str:
     """Changes when a file does: a digest of names, sizes and times.
 

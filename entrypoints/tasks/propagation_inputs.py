@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from components.errors import InputError
 from components.media.frame_sequences import PICTURE_SUFFIXES, Frames, FrameSequence, open_frames
-from components.media.mask_sequences import VOID
+from components.media.mask_sequences import VOID, late_objects
 from components.media.masks import read_mask
 
 if TYPE_CHECKING:
@@ -56,19 +56,9 @@ class Film:
 
     def report_late_objects(self) -> None:
         """Say which objects come into view only later: nothing tells what they look like, so they are left out."""
-        import numpy as np
-
-        if self.ids is None:
-            return
-        known = {*np.unique(self.ids).tolist(), 0, VOID}
-        late: dict[int, str] = {}
-        for path in self.later_masks:
-            for index in np.unique(read_mask(path).ids).tolist():
-                if index not in known:
-                    late.setdefault(index, path.name)
+        late = "" if self.ids is None else late_objects(self.ids, self.later_masks)
         if late:
-            found = ", ".join(f"{index} (from {name} on)" for index, name in sorted(late.items()))
-            log.warning("%s: ids that the first mask does not have are ignored: %s", self.sequence.name, found)
+            log.warning("%s: ids that the first mask does not have are ignored: %s", self.sequence.name, late)
 
 
 def read_films(

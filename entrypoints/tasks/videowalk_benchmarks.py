@@ -1,5 +1,6 @@
 """DAVIS, JHMDB and VIP as `evaluate` sees them: how a sequence is read, carried through and told in plain numbers."""
 
+import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from components.media.mask_sequences import MaskSequence
     from datamodules.videowalk.jhmdb import JointSequence
     from lightning_modules.videowalk.propagation.settings import PropagationSettings
+
+log = logging.getLogger(__name__)
 
 # A result of one sequence: json, from which all scores follow.
 Content = dict[str, Any]
@@ -83,9 +86,16 @@ class Davis(_Masks):
     size: ClassVar[tuple[int, int] | None] = None
 
     def read(self, root: str, names: Sequence[str] | None) -> list["MaskSequence"]:
+        from components.media.mask_sequences import late_objects
         from datamodules.videowalk.davis import read_davis
 
-        return read_davis(root, sequences=names)
+        sequences = read_davis(root, sequences=names)
+        for sequence in sequences:  # every mask is read: better now than after hours
+            later = [path for path in sequence.masks[1:] if path is not None]
+            late = late_objects(sequence.ids(0), later, sequence.frames.size)
+            if late:
+                log.warning("%s: ids that the first mask does not have are not followed: %s", sequence.name, late)
+        return sequences
 
     def fits(self, content: Any, sequence: "MaskSequence") -> bool:
         objects = content.get("objects") if isinstance(content, dict) else None

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from components.errors import InputError
-from components.media.masks import write_mask
+from components.media.masks import read_mask, write_mask
 from components.metrics.davis import score_sequence
 from entrypoints.config_check import check
 from entrypoints.evaluate import evaluate_run
@@ -120,6 +120,25 @@ def test_davis(run: Path, tmp_path: Path, computed: Told) -> None:
     other = evaluate(run, root, "untrained_seeds=[]", "topk=3", "sequences=[cow]")[0]
     assert computed == [("trained", "cow")] * 2
     assert one.metrics["eval/jf"] != other.metrics["eval/jf"]
+
+
+def test_every_mask_is_looked_at_first(
+    run: Path, tmp_path: Path, computed: Told, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = write_davis_set(tmp_path / "davis")
+    mask = root / "Annotations" / "480p" / "cow" / "00003.png"
+    late = read_mask(mask).ids.copy()
+    late[:4, :4], late[4:8, :4] = 7, 255
+    write_mask(mask, late)
+    report, _ = evaluate(run, root, "untrained_seeds=[]", "sequences=[cow]")
+    assert "cow: ids that the first mask does not have are not followed: 7 (from 00003.png on)" in caplog.text
+    assert report.metrics["eval/jf"] >= 0
+    computed.clear()
+    for array, message in ((late.astype(np.uint16), "16-bit"), (late[1:], "the frames are")):
+        Image.fromarray(array).save(mask)
+        with pytest.raises(InputError, match=rf"cow/00003\.png: is .*{message}"):
+            evaluate(run, root, "untrained_seeds=[]")
+    assert computed == []
 
 
 def test_the_published_settings_reach_the_propagation(run: Path, tmp_path: Path) -> None:
