@@ -234,12 +234,12 @@ def test_processes_give_the_same_and_a_killed_evaluation_goes_on(run: Path, tmp_
     arguments = [f"run={run}", f"data.root={root}", "device=cpu", "untrained_seeds=[0]", f"output={output}"]
     process = start("evaluate", *arguments, "workers=2")
     deadline = time.monotonic() + 200
-    while len(list(output.glob("parts/*/*.json"))) < 2 and process.poll() is None and time.monotonic() < deadline:
+    while len(list(output.glob("parts/*/*.json"))) < 1 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)  # the workers hold the pipe: they end too
     done = {file: file.stat().st_mtime_ns for file in output.glob("parts/*/*.json")}
-    assert 2 <= len(done) < 12
+    assert 1 <= len(done) < 12
     assert all(json.loads(file.read_text())["content"]["objects"] for file in done)
     assert not (output / "metrics.json").exists()
     evaluate(run, root, "untrained_seeds=[0]", f"output={output}")
