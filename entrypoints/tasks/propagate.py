@@ -147,6 +147,7 @@ def perform(run: "LoadedRun", options: Options) -> Path:
         for number, index in enumerate(waiting, start=1):
             film, folder = films[index], folders[index]
             film.report_late_objects()
+            _report_small_objects(film, extractor.stride, propagator.settings)
             _clear_leftovers(folder)
             with staging_folder(folder) as staging:
                 if options.adapt_steps:
@@ -193,6 +194,28 @@ def follow(
     write_png(
         folder / "contact_sheet.png", image_grid(images, min(_SHEET_COLUMNS, len(images)), captions, title, gap=8)
     )
+
+
+def _report_small_objects(film: "Film", stride: int, settings: "PropagationSettings") -> None:
+    """Say which objects lie in the middle of no cell: features know nothing of them."""
+    import math
+
+    import torch
+
+    from lightning_modules.videowalk.propagation.labels import one_hot, to_cells
+
+    if film.ids is None:
+        return
+    height, width = settings.frame_size(*film.sequence.size)
+    grid = (math.ceil(height / stride), math.ceil(width / stride))
+    cells = to_cells(one_hot(torch.from_numpy(film.ids), film.objects), grid)
+    lost = [index for index, cell in zip(film.objects, cells.amax((1, 2)).tolist(), strict=True) if cell == 0]
+    if lost:
+        log.warning(
+            "%s: objects %s are smaller than a cell of the features (%d pixels at %d x %d) and will be lost; "
+            "enlarge the frames, e.g. size=%d",
+            film.sequence.name, lost, stride, width, height, 2 * min(height, width),
+        )  # fmt: skip
 
 
 def _adapted(module: Any, run: "LoadedRun", film: "Film", options: Options, device: Any) -> "Extractor":

@@ -118,7 +118,8 @@ def adapt(
         The copy in evaluation mode, and the loss of each step.
 
     Raises:
-        InputError: a film of fewer than 3 frames, a frame that cannot be read, or a loss that is not finite.
+        InputError: a film of fewer than 3 frames, a frame that cannot be read, a network whose weights are all frozen,
+            or a loss that is not finite.
     """
     settings = settings or AdaptationSettings()
     adapted = copy.deepcopy(net).to(device)
@@ -133,7 +134,13 @@ def adapt(
     walking = copy.deepcopy(walk).to(device).train()
     generator = Generator().manual_seed(settings.seed)
     nodes = _nodes(settings, adapted)
-    optimizer = torch.optim.Adam([each for each in adapted.parameters() if each.requires_grad], lr=settings.lr)
+    trained = [each for each in adapted.parameters() if each.requires_grad]
+    if not trained:
+        raise InputError(
+            f"adapt_steps={settings.steps}: all weights of this network are frozen (model.encoder.freeze=true), "
+            "so there is nothing to adapt.\nSet adapt_steps=0"
+        )
+    optimizer = torch.optim.Adam(trained, lr=settings.lr)
     losses = []
     with _own_streams(settings.seed, torch.device(device)), torch.enable_grad():
         for step in range(settings.steps):

@@ -1,5 +1,6 @@
 """What decides how labels are carried from frame to frame."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,8 +49,10 @@ class PropagationSettings:
             "context": (self.context >= 1, "expected at least 1 frame"),
             "topk": (self.topk >= 1, "expected at least 1 source cell"),
             "radius": (
-                self.radius is None or self.radius > 0,
-                "no source cell is nearer than that; expected cells above 0 (12 in the paper), or null for no limit",
+                self.radius is None or 0 < self.radius < math.inf,
+                "no source cell is nearer than that; expected cells above 0 (12 in the paper), or null for no limit"
+                if self.radius is None or self.radius <= 0
+                else "is no distance; expected cells above 0 (12 in the paper), or null for no limit",
             ),
             "temperature": (self.temperature > 0, "expected a value above 0 (0.05 in the paper)"),
             "long_memory": (

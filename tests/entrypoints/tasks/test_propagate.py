@@ -175,6 +175,20 @@ def test_black_and_white_masks_and_void(run: str, film: dict[str, Any], tmp_path
     assert np.array_equal(read_mask(folder / "masks" / "00000.png").ids, ids(0) == 1)
 
 
+def test_objects_too_small_to_be_followed_are_named(
+    run: str, film: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    marked = ids(0)
+    marked[0, :2] = 7
+    write_mask(tmp_path / "first.png", marked)
+    with caplog.at_level(logging.INFO):
+        run_task("propagate", run, film | {"output": str(tmp_path / "out")})
+    assert "film: objects [7] are smaller than a cell of the features (8 pixels at 64 x 40)" in caplog.text
+    caplog.clear()
+    run_task("propagate", run, film | {"output": str(tmp_path / "large"), "size": 640})
+    assert "will be lost" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("mask", "message"),
     [

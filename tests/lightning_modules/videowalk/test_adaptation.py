@@ -119,6 +119,8 @@ def test_clips_lie_in_the_window(length: int, moment: int, window: int, clip_len
 def test_too_few_frames_and_bad_values() -> None:
     with pytest.raises(InputError, match="film: 2 frames are too few"):
         adapt(network(), Walk(), Film(2), SMALL)
+    with pytest.raises(InputError, match="all weights of this network are frozen"):
+        adapt(network().requires_grad_(False), Walk(), Film(), SMALL)
     with pytest.raises(InputError, match=r"adapt_steps=-1.*\nadapt_lr=0.*\nadapt_clip_len=2"):
         AdaptationSettings(steps=-1, lr=0.0, clip_len=2)
     with pytest.raises(InputError, match="adapt_img_size=32: must be at least patch_size=64"):

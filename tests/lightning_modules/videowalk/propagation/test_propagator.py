@@ -120,6 +120,8 @@ def test_every_tile_size_finds_the_same() -> None:
     ("options", "message"),
     [
         ({"radius": 0}, "radius=0: no source cell is nearer"),
+        ({"radius": float("inf")}, "radius=inf: is no distance; .* null for no limit"),
+        ({"radius": float("nan")}, "radius=nan: is no distance"),
         ({"context": 0}, "context=0"),
         ({"topk": 0}, "topk=0"),
         ({"temperature": 0.0}, "temperature"),
