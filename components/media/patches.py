@@ -26,7 +26,7 @@ class PatchGrid:
 
     Args:
         patch_size: side of a window and of a patch, pixels.
-        stride_ratio: distance of windows as share of their side.
+        patch_stride: distance of windows as share of their side.
         scale: smallest and largest share of a window's area that a crop takes.
         ratio: smallest and largest aspect of a crop.
         colour_jitter: brightness, contrast and saturation of each patch change by up to a tenth.
@@ -40,7 +40,7 @@ class PatchGrid:
     def __init__(
         self,
         patch_size: int = 64,
-        stride_ratio: float = 0.5,
+        patch_stride: float = 0.5,
         scale: tuple[float, float] = (0.7, 0.9),
         ratio: tuple[float, float] = (3 / 4, 4 / 3),
         colour_jitter: bool = False,
@@ -49,11 +49,11 @@ class PatchGrid:
     ) -> None:
         if patch_size < 1:
             raise InputError(f"patch_size={patch_size} must be at least 1 pixel")
-        if not 0 < stride_ratio <= 1 or int(patch_size * stride_ratio) < 1:
-            raise InputError(f"stride_ratio={stride_ratio} must lie in 0..1 and give a stride of at least one pixel")
+        if not 0 < patch_stride <= 1 or int(patch_size * patch_stride) < 1:
+            raise InputError(f"patch_stride={patch_stride} must lie in 0..1 and give a stride of at least one pixel")
         check_crop_ranges("patch grid", scale, ratio)
         self.patch_size = patch_size
-        self.stride = int(patch_size * stride_ratio)
+        self.stride = int(patch_size * patch_stride)
         self.scale = (float(scale[0]), float(scale[1]))
         self.ratio = (float(ratio[0]), float(ratio[1]))
         self.colour_jitter = ColourJitter() if colour_jitter else None

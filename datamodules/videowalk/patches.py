@@ -16,7 +16,7 @@ _NODE_OPTIONS = ("grid", "none", "cj", "flip")
 def node_transform(
     frame_aug: str | Sequence[str] = "grid",
     patch_size: int = 64,
-    stride_ratio: float = 0.5,
+    patch_stride: float = 0.5,
     normalization: Literal["crw_training", "imagenet", "gray_lab"] = "crw_training",
 ) -> PatchGrid | WholeFrame:
     """What turns frames into nodes.
@@ -25,7 +25,7 @@ def node_transform(
         frame_aug: "grid" = jittered patches, "none" = whole frames; a list may add "cj" (colours of each node) and
             "flip" (mirror images of nodes).
         patch_size: side of a patch, pixels.
-        stride_ratio: distance of patches as share of their side.
+        patch_stride: distance of patches as share of their side.
         normalization: statistics; CRW is trained with "crw_training" and evaluated with "imagenet".
 
     Raises:
@@ -38,7 +38,7 @@ def node_transform(
     jitter, flip = "cj" in names, "flip" in names
     if "grid" not in names:
         return WholeFrame(jitter, flip, shift_and_scale)
-    return PatchGrid(patch_size, stride_ratio, colour_jitter=jitter, flip=flip, normalization=shift_and_scale)
+    return PatchGrid(patch_size, patch_stride, colour_jitter=jitter, flip=flip, normalization=shift_and_scale)
 
 
 def option_names(key: str, names: str | Sequence[str], known: Sequence[str]) -> list[str]:

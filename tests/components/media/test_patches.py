@@ -100,8 +100,8 @@ def test_generators_that_do_not_fit_the_clips() -> None:
     ("values", "message"),
     [
         ({"patch_size": 0}, "patch_size=0"),
-        ({"stride_ratio": 0.0}, "stride_ratio"),
-        ({"patch_size": 3, "stride_ratio": 0.1}, "stride_ratio"),
+        ({"patch_stride": 0.0}, "patch_stride"),
+        ({"patch_size": 3, "patch_stride": 0.1}, "patch_stride"),
         ({"scale": (0.9, 0.7)}, "scale"),
         ({"ratio": (0.0, 1.0)}, "ratio"),
     ],
