@@ -8,8 +8,6 @@ from components.media.normalization import named_normalization
 from components.media.patches import PatchGrid, WholeFrame
 from components.spelling import did_you_mean
 
-__all__ = ["PatchGrid", "WholeFrame", "node_transform", "option_names"]
-
 _NODE_OPTIONS = ("grid", "none", "cj", "flip")
 
 

@@ -2,7 +2,8 @@ import pytest
 
 from components.errors import InputError
 from components.media.normalization import CRW_TRAINING, IMAGENET
-from datamodules.videowalk.patches import PatchGrid, WholeFrame, node_transform
+from components.media.patches import PatchGrid, WholeFrame
+from datamodules.videowalk.patches import node_transform
 
 
 def test_names_choose_the_transform() -> None:
