@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
 
 from callbacks.run_card import start_run_card
 
@@ -137,3 +138,13 @@ def test_commands_have_the_keys_that_are_given_to_them(page: Path) -> None:
             for choice in [value for key, value in given if key == group and (CONF / group / f"{value}.yaml").exists()]:
                 known |= {group, *read_yaml(CONF / group / f"{choice}.yaml")}
         assert [key for key, _ in given if key not in known] == [], line
+
+
+@per_page
+def test_trainings_compose(page: Path) -> None:
+    text = page.read_text().replace("\\\n", " ")
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        for line in re.findall(r"^python -m entrypoints\.train (.*)$", text, flags=re.MULTILINE):
+            overrides = shlex.split(re.sub(r"<[^>]*>", "x", line), comments=True)
+            if "-m" not in overrides:  # a sweep on the command line is no config
+                compose("train", overrides=overrides)
