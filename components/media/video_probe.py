@@ -22,7 +22,8 @@ class VideoFacts:
     `pts` `[n]` int64 are the presentation timestamps of the frames in the order of display, in units of `time_base`
     seconds, each once; a file with a variable frame rate has uneven gaps. `key_frames` are those of the frames that
     decoding can start at. `fps` is the average rate, None where the file does not tell.
-    With `error` the file cannot be used as a whole: the text says why, and `pts` holds no frames.
+    With `error` the file cannot be used as a whole: the text says why, and `pts` holds no frames; `passing` tells that
+    the reason lies outside of the file (no permission, no connection), so that it may be gone another time.
     """
 
     path: str
@@ -33,6 +34,7 @@ class VideoFacts:
     width: int
     height: int
     error: str | None = None
+    passing: bool = False
 
     @property
     def num_frames(self) -> int:
@@ -61,10 +63,10 @@ def probe_video(path: str | Path) -> VideoFacts:
             if stream is None:
                 return _unusable(path, NO_PICTURES)
             return _facts(path, container, stream, size)
+    except OSError as error:  # some of FFmpeg's are of both kinds
+        return _unusable(path, f"it cannot be read ({error.strerror or error})", passing=True)
     except av.FFmpegError as error:
         return _unusable(path, f"it cannot be opened ({error.strerror or error}); it may be truncated or no video")
-    except OSError as error:
-        return _unusable(path, f"it cannot be read ({error.strerror or error})")
 
 
 def open_video(path: str) -> Any:
@@ -126,6 +128,6 @@ def _rate(stream: Any, pts: np.ndarray, time_base: Fraction) -> Fraction | None:
     return rate.limit_denominator(_LARGEST) or None
 
 
-def _unusable(path: str, error: str) -> VideoFacts:
+def _unusable(path: str, error: str, passing: bool = False) -> VideoFacts:
     none = np.empty(0, dtype=np.int64)
-    return VideoFacts(path, none, none, None, Fraction(1), 0, 0, error)
+    return VideoFacts(path, none, none, None, Fraction(1), 0, 0, error, passing)

@@ -57,7 +57,9 @@ def check_source(source: ClipSource, key: str, root: str, on_error: str, max_fai
     """
     broken, total = len(source.skipped), len({*map(source.name, range(len(source.counts))), *source.skipped})
     place = f"{key}={root}"
-    examples = listing([f"{path.removeprefix(root).lstrip('/')}: {reason}" for path, reason in source.skipped.items()])
+    examples = listing(
+        [f"{path.removeprefix(root).lstrip('/') or 'itself'}: {reason}" for path, reason in source.skipped.items()]
+    )
     if broken and broken == total:
         raise InputError(f"{place}: not one of {total} videos can be used ({examples}).\nMend them or give others")
     if broken and on_error == "raise":

@@ -168,7 +168,7 @@ def find_frame_folders(root: Path, key: str = "data.root") -> tuple[list[FrameFo
         try:
             folders.append(FrameFolder(path, len(frame_files(path))))
         except InputError as error:
-            bad[path] = str(error).splitlines()[0].removeprefix(f"frames {path}: ")
+            bad[path] = str(error).splitlines()[0].removeprefix(f"frames {path}: ").removesuffix(".")
     if not folders and not bad:
         raise InputError(
             f"{key}={root}: no pictures below it ({', '.join(suffix[1:] for suffix in PICTURE_SUFFIXES)}).\n"

@@ -40,6 +40,10 @@ BROKEN = "broken.csv"
 _JOURNAL = "journal-*.jsonl"
 # Raise it whenever the same video would give another row.
 _VERSION = 1
+# Size of a file that could not be read for a reason outside of it: no file has it, so the next call tries again.
+_NOT_READ = -1
+# Whatever may be in a damaged index, also lengths that no memory holds.
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, TypeError, MemoryError, RuntimeError, BadZipFile, zlib.error)
 _NUMBERS = ("size", "mtime_ns", "width", "height", "fps_num", "fps_den", "tick_num", "tick_den")
 
 
@@ -66,10 +70,10 @@ class _Row(NamedTuple):
 class VideoIndex:
     """The videos of a folder, sorted by name; broken ones are among them and have no frames.
 
-    `folder` holds the videos, `place` the index. All arrays are `[V]`: `size` in bytes, `mtime_ns` time of change,
-    `width`, `height` in pixels, `fps_num / fps_den` the average rate (0 unknown), `tick_num / tick_den` the unit of
-    timestamps in seconds. `errors` says why a video cannot be used, empty where it can. `probed` counts the videos that
-    were read for this index, the others were known.
+    `folder` holds the videos, `place` the index. All arrays are `[V]`: `size` in bytes (-1 not read), `mtime_ns` time
+    of change, `width`, `height` in pixels, `fps_num / fps_den` the average rate (0 unknown), `tick_num / tick_den` the
+    unit of timestamps in seconds. `errors` says why a video cannot be used, empty where it can. `probed` counts the
+    videos that were read for this index, the others were known.
     """
 
     folder: Path
@@ -224,7 +228,7 @@ def _probe(folder: str, encoded: str) -> _Row:
     rate = facts.fps or Fraction(0)
     return _Row(
         file.name,
-        file.size,
+        _NOT_READ if facts.passing else file.size,
         file.mtime_ns,
         facts.width,
         facts.height,
@@ -321,8 +325,7 @@ def _load(folder: Path, place: Path) -> VideoIndex | None:
         return VideoIndex(folder, place, names, errors=errors, timestamps=table, **numbers)
     except FileNotFoundError:
         return None
-    # Whatever is in a damaged file, also lengths that no memory holds.
-    except (OSError, ValueError, KeyError, EOFError, TypeError, MemoryError, BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         log.warning("the video index %s cannot be read (%s): it is built anew", path, error)
         return None
 

@@ -7,6 +7,7 @@ from PIL import Image
 from components.errors import InputError
 from components.media.clip_reader import BrokenVideoError
 from datamodules.videowalk.frame_clips import FrameClips, FrameFolder, clip_gap, open_frames_of
+from datamodules.videowalk.sources import ClipSettings, open_source
 
 
 def write_frames(folder, count, size=(8, 6), start=0):
@@ -122,6 +123,13 @@ def test_folder_without_pictures_and_missing_path(tmp_path):
     assert "data=kinetics_clips" in str(caught.value)
     with pytest.raises(InputError, match="no such file or folder"):
         open_frames_of(tmp_path / "gone")
+
+
+def test_names_without_numbers(tmp_path):
+    Image.new("RGB", (8, 6)).save(tmp_path / "first.png")
+    with pytest.raises(InputError) as caught:
+        open_source("frames", tmp_path, ClipSettings(cache_dir=str(tmp_path)))
+    assert "(itself: first.png without a number in the name, so their order is not known)" in str(caught.value)
 
 
 def test_counts_are_numbers_of_starts():

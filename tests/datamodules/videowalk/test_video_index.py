@@ -2,15 +2,18 @@ import csv
 import logging
 import os
 import random
+import re
 import shutil
 import time
 from multiprocessing import get_context
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from components.errors import InputError
+from components.media import video_probe
 from components.media.clip_reader import ClipReader
 from components.media.video_probe import probe_video
 from datamodules.videowalk import video_index
@@ -117,7 +120,28 @@ def test_only_what_changed_is_read_again(root: Path, tmp_path: Path, monkeypatch
     assert content(build()) == content(mended)
 
 
-@pytest.mark.parametrize("damage", ["cut", "noise", "text", "other columns", "folder"])
+def test_what_could_not_be_read_is_tried_again(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file without permission changes neither its size nor its time when it gets it."""
+    whole = content(build_video_index(root, "train_256", tmp_path / "whole", workers=1))
+    opened = video_probe.open_video
+
+    def refused(path: str):
+        if path.endswith("one.mp4"):
+            raise av.error.PermissionError(13, "Permission denied", path)
+        return opened(path)
+
+    monkeypatch.setattr(video_probe, "open_video", refused)
+    for _ in range(2):
+        index = build_video_index(root, "train_256", tmp_path / "cache", workers=1)
+        assert index.broken[str(root / "train_256" / "b class" / "one.mp4")] == "it cannot be read (Permission denied)"
+    assert index.probed == 1
+    monkeypatch.setattr(video_probe, "open_video", opened)
+    index = build_video_index(root, "train_256", tmp_path / "cache", workers=1)
+    assert index.probed == 1
+    assert content(index) == whole
+
+
+@pytest.mark.parametrize("damage", ["cut", "noise", "text", "other columns", "folder", "locked"])
 def test_an_unreadable_index_is_built_anew(
     root: Path, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -132,6 +156,7 @@ def test_an_unreadable_index_is_built_anew(
     else:
         middle = len(whole) // 2
         path.write_bytes({"cut": whole[:middle], "text": b"{}",
+                          "locked": re.sub(rb"(?s)(PK\x01\x02.{4})\x00", b"\\1\x01", whole),
                           "noise": whole[: middle - 40] + bytes(80) + whole[middle + 40 :]}[damage])  # fmt: skip
     with caplog.at_level(logging.WARNING):
         if damage == "folder":
