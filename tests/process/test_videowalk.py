@@ -1,16 +1,13 @@
-"""videowalk from the command line: every experiment, a kill inside an epoch, two processes."""
+"""videowalk from the command line: a kill inside an epoch, two processes."""
 
 import json
 import signal
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from entrypoints.config_check import available
 from tests.datamodules.videowalk.video_folder import write_folder
 from tests.lightning_modules.videowalk.networks.released_files import resnet, torchvision_content
 from tests.process.command_line import curve, only_run, run, start
@@ -19,34 +16,6 @@ pytestmark = pytest.mark.slow
 
 SMALL = ("model.encoder.width=4", "model.encoder.remove_layers=[layer4]", "data.img_size=32", "data.patch_size=16",
          "data.clip_len=3", "data.batch_size=2", "data.num_workers=0", "callbacks=videowalk")  # fmt: skip
-EXPERIMENTS = [name for name in available("experiment") if name.startswith("videowalk")]
-
-
-def write_frames(root: Path) -> Path:
-    """Folders of pictures, as videowalk_frames reads them."""
-    rng = np.random.default_rng(0)
-    for number in range(4):
-        folder = root / "train" / f"video{number}"
-        folder.mkdir(parents=True)
-        for frame in range(30):
-            Image.fromarray(rng.integers(0, 255, (32, 40, 3), dtype=np.uint8)).save(folder / f"{frame:05d}.png")
-    return root
-
-
-def data_of(experiment: str, folder: Path) -> tuple[str, ...]:
-    """What an experiment needs of the user, tiny."""
-    if experiment == "videowalk_frames":
-        return (f"data.root={write_frames(folder / 'frames')}",)
-    return (f"data.root={write_folder(folder / 'videos', videos=2)}", f"data.cache_dir={folder / 'cache'}")
-
-
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_every_experiment_runs_one_batch_of_everything(experiment: str, tmp_path: Path) -> None:
-    output = run("train", f"experiment={experiment}", "debug=fast", "trainer=cpu", *SMALL[:-1],
-                 *data_of(experiment, tmp_path), f"paths.output_dir={tmp_path / 'out'}",
-                 f"paths.data={tmp_path / 'made'}")  # fmt: skip
-    assert "test/cycle_acc" in output
-    assert json.loads((only_run(tmp_path / "out") / "run.json").read_text())["status"] == "finished"
 
 
 def test_a_run_killed_inside_an_epoch_goes_on_with_the_same_curve(tmp_path: Path) -> None:
