@@ -1,7 +1,9 @@
 """A line in `train.log` now and then, for runs nobody watches."""
 
 import logging
+import math
 import time
+from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
@@ -11,23 +13,56 @@ log = logging.getLogger(__name__)
 class ProgressLog(Callback):
     """Logs epoch, losses, seconds per epoch and the time left at the end of an epoch, at most every `every_seconds`.
 
-    A progress bar leaves nothing in a log file; this does. The last epoch is always logged.
+    A progress bar leaves nothing in a log file; this does. The last epoch is always logged. Epochs that take long have
+    lines inside too.
 
     Args:
         every_seconds: shortest time between two lines.
         prefixes: logged names that begin with one of these appear in the line.
+        inside_seconds: time without a line behind which there is one inside of an epoch.
     """
 
-    def __init__(self, every_seconds: float = 30.0, prefixes: tuple[str, ...] | list[str] = ("train/", "val/")) -> None:
+    def __init__(
+        self,
+        every_seconds: float = 30.0,
+        prefixes: tuple[str, ...] | list[str] = ("train/", "val/"),
+        inside_seconds: float = 600.0,
+    ) -> None:
         self.every_seconds = every_seconds
+        self.inside_seconds = inside_seconds
         self.prefixes = tuple(prefixes)
         self._first_epoch = 0
         self._started = 0.0
         self._logged = 0.0
+        self._epoch_started = 0.0
+        self._first_batch: int | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._first_epoch = trainer.current_epoch
         self._started = self._logged = time.monotonic()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._epoch_started, self._first_batch = time.monotonic(), None
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._first_batch is None:  # not 0 in an epoch that a resumed run goes on with
+            self._first_batch = batch_idx
+        now = time.monotonic()
+        if not trainer.is_global_zero or now - self._logged < self.inside_seconds:
+            return
+        self._logged = now
+        done = batch_idx + 1
+        total = trainer.num_training_batches
+        parts = [f"epoch {trainer.current_epoch + 1}, batch {done}" + ("" if math.isinf(total) else f" of {total}")]
+        for name, value in sorted(trainer.callback_metrics.items()):
+            if name.startswith("train/") and name.endswith("_step"):
+                parts.append(f"{name} {float(value):.4g}")
+        if not math.isinf(total):
+            per_batch = (now - self._epoch_started) / (done - self._first_batch)
+            parts.append(f"about {duration(per_batch * (total - done))} left in this epoch")
+        log.info("%s", ", ".join(parts))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         now = time.monotonic()

@@ -20,7 +20,8 @@ from lightning_modules.videowalk.walk import Walk, WalkResult
 class VideoWalkModule(LightningModule):
     """Contrastive random walk.
 
-    Logs for each stage the `loss`, per cycle `xent_r{i}` and `acc_r{i}`, and `cycle_acc`, the mean of the latter.
+    Logs for each stage the `loss`, per cycle `xent_r{i}` and `acc_r{i}`, and `cycle_acc`, the mean of the latter;
+    inside of training epochs, every `trainer.log_every_n_steps`, `train/loss_step` and `lr`.
 
     Args:
         encoder: maps of pictures.
@@ -86,7 +87,15 @@ class VideoWalkModule(LightningModule):
         result = self(batch)
         named = {f"train/{name}": value.detach() for name, value in _figures(result).items()}
         self.log_dict(named, on_step=False, on_epoch=True, batch_size=len(batch["clips"]), sync_dist=True)
+        self._log_step(result.loss.detach())
         return result.loss
+
+    def _log_step(self, loss: Tensor) -> None:
+        """Epochs of a large set take hours: loss (of the first process) and learning rate every few steps too."""
+        trainer: Any = self.trainer
+        if (trainer.global_step + 1) % trainer.log_every_n_steps == 0:
+            self.log("train/loss_step", loss, on_step=True, on_epoch=False)
+            self.log("lr", trainer.optimizers[0].param_groups[0]["lr"], on_step=True, on_epoch=False)
 
     def validation_step(self, batch: ClipBatch, batch_idx: int) -> None:
         self._gather(batch, "val")

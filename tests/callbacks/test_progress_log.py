@@ -26,6 +26,14 @@ def test_the_last_epoch_is_always_logged(tmp_path: Path, caplog: pytest.LogCaptu
     assert lines[0].startswith("epoch 3/3")
 
 
+def test_long_epochs_have_lines_inside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="callbacks.progress_log"):
+        fit(tmp_path, [ProgressLog(every_seconds=1e6, inside_seconds=0)], max_epochs=1)
+    lines = [record.getMessage() for record in caplog.records if record.name == "callbacks.progress_log"]
+    assert [line.split(",")[:2] for line in lines[:-1]] == [["epoch 1", f" batch {n} of 3"] for n in (1, 2, 3)]
+    assert lines[0].endswith("left in this epoch")
+
+
 def test_durations() -> None:
     assert [duration(seconds) for seconds in (3, 600, 7200)] == ["3 s", "10 min", "2.0 h"]
 

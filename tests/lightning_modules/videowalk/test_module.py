@@ -1,5 +1,6 @@
 """Training of the walk: what is logged, frozen batch normalisation, several processes."""
 
+import csv
 import functools
 import os
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -56,6 +58,20 @@ def test_every_stage_logs_each_cycle() -> None:
         float(whole.xent["r2"]), rel=1e-4
     )
     assert set(module.state_dict()) == set(make().state_dict())
+
+
+def test_loss_and_learning_rate_are_logged_inside_of_epochs(tmp_path: Path) -> None:
+    module = make(scheduler=functools.partial(torch.optim.lr_scheduler.StepLR, step_size=2, gamma=0.1),
+                  scheduler_interval="step")  # fmt: skip
+    settings = {"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+    logger = CSVLogger(str(tmp_path))
+    fit = Trainer(accelerator="cpu", devices=1, logger=logger, max_epochs=1, log_every_n_steps=2, **settings)
+    fit.fit(module, loader(count=8))
+    with Path(logger.log_dir, "metrics.csv").open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["lr"]]
+    assert [int(row["step"]) for row in rows] == [1, 3]
+    assert [float(row["lr"]) for row in rows] == pytest.approx([1e-3, 1e-4])
+    assert all(float(row["train/loss_step"]) > 0 for row in rows)
 
 
 def test_gradient_reaches_every_parameter() -> None:
