@@ -110,6 +110,25 @@ def summarize(values: np.ndarray) -> Summary:
     return Summary(float(values.mean()), float((values > RECALL_THRESHOLD).mean()), float(first.mean() - last.mean()))
 
 
+def count_objects(sequence: str, first_ids: np.ndarray, frames: int) -> int:
+    """How many objects of a sequence are scored.
+
+    Args:
+        sequence: name, for messages.
+        first_ids: ids of the first frame, void counted as background.
+        frames: of the sequence.
+
+    Raises:
+        InputError: fewer than 3 frames, or no object.
+    """
+    if frames < 3:
+        raise InputError(f"{sequence}: {frames} frames; the first and the last are not scored, so 3 are needed")
+    objects = int(first_ids.max())
+    if objects == 0:
+        raise InputError(f"{sequence}: the annotation of the first frame has no object")
+    return objects
+
+
 def score_sequence(sequence: str, truth: np.ndarray, prediction: np.ndarray) -> list[ObjectScores]:
     """Scores of every object of a sequence; its first and last frame are not scored.
 
@@ -126,12 +145,8 @@ def score_sequence(sequence: str, truth: np.ndarray, prediction: np.ndarray) -> 
             f"{sequence}: the prediction has frames x height x width {list(prediction.shape)}, "
             f"the annotation {list(truth.shape)}"
         )
-    if len(truth) < 3:
-        raise InputError(f"{sequence}: {len(truth)} frames; the first and the last are not scored, so 3 are needed")
     truth = np.where(truth == VOID, 0, truth)
-    objects = int(truth[0].max())
-    if objects == 0:
-        raise InputError(f"{sequence}: the annotation of the first frame has no object")
+    objects = count_objects(sequence, truth[0], len(truth))
     largest = int(prediction.max())
     if largest > objects:
         raise InputError(

@@ -87,10 +87,12 @@ class Davis(_Masks):
 
     def read(self, root: str, names: Sequence[str] | None) -> list["MaskSequence"]:
         from components.media.mask_sequences import late_objects
+        from components.metrics.davis import count_objects
         from datamodules.videowalk.davis import read_davis
 
         sequences = read_davis(root, sequences=names)
         for sequence in sequences:  # every mask is read: better now than after hours
+            count_objects(sequence.name, sequence.first_ids(), len(sequence))
             later = [path for path in sequence.masks[1:] if path is not None]
             late = late_objects(sequence.ids(0), later, sequence.frames.size)
             if late:
@@ -172,7 +174,7 @@ class Jhmdb:
         from lightning_modules.videowalk.propagation.joints import propagate_joints
 
         first = torch.from_numpy(sequence.joints[:, :, 0]).float()
-        carried = propagate_joints(extractor, sequence.frames, first, settings, device)
+        carried = propagate_joints(extractor, sequence.frames, first, settings, device, outside=True)
         joints = np.stack([np.asarray(each, dtype=np.float64) for each in carried], axis=2)
         return {"joints": joints.round(4).tolist()}
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lightning_modules.videowalk.propagation.settings import PropagationSettings
 
 # Changes when the same settings give other results than before.
-_VERSION = 1
+_VERSION = 2
 TRAINED, ADAPTED, COPY = "trained", "adapted", "copy_first_mask"
 
 

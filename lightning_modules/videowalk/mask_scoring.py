@@ -15,12 +15,15 @@ from lightning_modules.videowalk.propagation.settings import PropagationSettings
 def carried_masks(
     extractor: FeatureExtractor, sequence: MaskSequence, settings: PropagationSettings, device: torch.device | str
 ) -> np.ndarray:
-    """The ids of every frame, uint8 `[F, H, W]`, from the mask of the first one.
+    """The ids of every frame, uint8 `[F, H, W]`, from the mask of the first one; background where that is empty.
 
     Raises:
         InputError: a frame or the mask cannot be read.
     """
-    carried = propagate_masks(extractor, sequence.frames, sequence.first_ids(), settings, device)
+    first = sequence.first_ids()
+    if not first.any():
+        return copied_masks(sequence)
+    carried = propagate_masks(extractor, sequence.frames, first, settings, device)
     return np.stack([np.asarray(ids) for ids in carried])
 
 

@@ -23,6 +23,7 @@ def propagate_joints(
     progress: Callable[[int], None] | None = None,
     propagator: LabelPropagator | None = None,
     sigma: float = 0.5,
+    outside: bool = False,
 ) -> Iterator[Tensor]:
     """Joints of all frames, one at a time.
 
@@ -33,12 +34,14 @@ def propagate_joints(
         extractor: features of pictures, on `device`; `stride` pixels per cell.
         sequence: the film.
         joints0: `[2, J]`, x and y in pixels of the first frame, counted from 0. Joints that are not finite or have a
-            negative coordinate are not there.
+            negative coordinate are not there, nor are those beyond the frame.
         settings: of the propagation.
         device: of the network and the propagation.
         progress: told 1 after every frame.
         propagator: instead of one made from `settings`, which are then left out.
         sigma: of the Gaussian, cells.
+        outside: joints outside of the frame are there too, as far as their Gaussian reaches into it. The published
+            evaluation of JHMDB takes its annotation so, which knows where hidden joints are; to others -1 is no place.
 
     Yields:
         `[2, J]` float32 in pixels on the CPU, -1 for joints that were not found; the first ones are those given.
@@ -53,7 +56,9 @@ def propagate_joints(
     height, width = sequence.size
     joints0 = joints0.float().cpu()
     limits = torch.tensor([[width], [height]])
-    there = (joints0.isfinite() & (joints0 >= 0) & (joints0 < limits)).all(0)
+    there = joints0.isfinite().all(0)
+    if not outside:
+        there &= ((joints0 >= 0) & (joints0 < limits)).all(0)
     if not there.any():
         raise InputError(
             f"the joints of {sequence.name}: none lies inside of the first frame ({width} x {height} pixels).\n"

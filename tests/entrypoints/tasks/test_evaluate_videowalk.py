@@ -179,6 +179,21 @@ def test_vip(run: Path, tmp_path: Path) -> None:
     assert "eval/adapted_miou" in report.metrics
 
 
+def test_an_empty_first_mask_stays_empty(run: Path, tmp_path: Path) -> None:
+    """A video of VIP may begin before anybody enters; an empty mask of DAVIS has nothing to score."""
+    root = write_vip_set(tmp_path / "vip")
+    first = root / "Annotations" / "Category_ids" / "videos1" / f"{1:012d}.png"
+    write_mask(first, np.zeros_like(read_mask(first).ids))
+    report, _ = evaluate(run, root, "untrained_seeds=[]", "size=[64,80]")
+    assert report.metrics["eval/miou"] == report.metrics["eval/copy_first_miou"]
+    root = write_davis_set(tmp_path / "davis")
+    first = root / "Annotations" / "480p" / "cow" / "00000.png"
+    write_mask(first, np.zeros_like(read_mask(first).ids))
+    with pytest.raises(InputError, match="cow: the annotation of the first frame has no object"):
+        evaluate(run, root)
+    assert not list(run.glob("evaluation/parts/davis-*"))
+
+
 def test_runs_that_began_with_a_file_of_weights(run: Path, tmp_path: Path) -> None:
     """The file need not be there any more, and the fresh networks do not begin with it."""
     file = run / "checkpoints" / "best.ckpt"

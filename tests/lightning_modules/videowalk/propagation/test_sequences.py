@@ -71,6 +71,29 @@ def test_joints_are_followed() -> None:
             assert film.ids(frame)[y, x] == object_id
 
 
+class Places(Colours):
+    """Every cell looks like itself in every frame, and like no other."""
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        grid = super().__call__(images).shape[-2:]
+        return torch.eye(grid.numel()).view(-1, *grid).expand(len(images), -1, -1, -1)
+
+
+def test_joints_beyond_the_frame_as_published() -> None:
+    """Cells of 4 pixels: the Gaussian of a joint 3 pixels outside reaches into the frame, that of one far away not."""
+    film, far = Film(3), -80.0
+    joints0 = torch.tensor([[-3.0, 16.0, far], [14.0, 14.0, far]])
+    found = torch.stack(list(propagate_joints(Places(), film, joints0, SETTINGS, outside=True)))
+    assert torch.equal(found[0], joints0)
+    assert (found[1:, 0, 0] < 4).all()
+    assert (found[1:, :, 0] >= 0).all()
+    assert torch.equal(found[1:, :, 2], torch.full((2, 2), -1.0))
+    inside = torch.stack(list(propagate_joints(Places(), film, joints0, SETTINGS)))
+    assert torch.equal(inside[:, :, 0], torch.full((3, 2), -1.0))
+    none = list(propagate_joints(Places(), film, torch.full((2, 1), far), SETTINGS, outside=True))
+    assert torch.equal(none[2], torch.full((2, 1), -1.0))
+
+
 def test_frames_are_resized_and_read_in_small_pieces() -> None:
     film, seen = Film(7), []
 
