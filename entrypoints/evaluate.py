@@ -50,7 +50,7 @@ def job(cfg: "DictConfig") -> None:
 
 
 def evaluate_run(config: Mapping[str, Any]) -> tuple[Report, Path]:
-    """Evaluate a run and write `<run>/evaluation/` and, on the run's own data, the run's `metrics.json`.
+    """Evaluate a run and write `<run>/evaluation/` and, on all of the run's own data, the run's `metrics.json`.
 
     Args:
         config: the keys of `conf/evaluate.yaml` with those of the system's `conf/protocol`.
@@ -80,7 +80,8 @@ def evaluate_run(config: Mapping[str, Any]) -> tuple[Report, Path]:
     with result_folder(target, force=True) as folder:
         report: Report = evaluation.evaluate(run, {**config, "folder": target}, device, prepared)
         report.write(folder)
-    if config["data"]["root"] is None:
+    # Numbers of some sequences alone are not those of the data.
+    if config["data"]["root"] is None and config.get("sequences") is None:
         merge_metrics(run.run_dir / "metrics.json", report.metrics)
     return report, target
 

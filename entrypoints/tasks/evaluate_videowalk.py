@@ -162,8 +162,8 @@ def evaluate(run: "LoadedRun", config: dict[str, Any], device: Any, prepared: Pr
         "checkpoint": str(run.checkpoint_path),
     }
     log.info(
-        "%s: %d sequences, context %d, topk %d, radius %s, temperature %g, size %s, stride %d",
-        prepared.benchmark, len(prepared.sequences), prepared.settings.context, prepared.settings.topk,
+        "%s: %s, context %d, topk %d, radius %s, temperature %g, size %s, stride %d",
+        prepared.benchmark, _counted(len(prepared.sequences)), prepared.settings.context, prepared.settings.topk,
         prepared.settings.radius, prepared.settings.temperature, prepared.settings.size or "as it is",
         prepared.network["stride"],
     )  # fmt: skip
@@ -174,6 +174,10 @@ def evaluate(run: "LoadedRun", config: dict[str, Any], device: Any, prepared: Pr
     report.files["protocol.json"] = json.dumps(facts, indent=2) + "\n"
     _add_pictures(report, prepared, results, parts)
     return report
+
+
+def _counted(sequences: int) -> str:
+    return "1 sequence" if sequences == 1 else f"{sequences} sequences"
 
 
 def _add_pictures(report: Report, prepared: Prepared, results: Results, parts: Sequence[Part]) -> None:

@@ -58,7 +58,7 @@ def defaults() -> DictConfig:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key not in ("hydra", "paths")])
 
 
-def evaluate(run: Path, root: Path, *overrides: str) -> tuple[Any, Path]:
+def evaluate(run: Path, root: Path | str, *overrides: str) -> tuple[Any, Path]:
     given = OmegaConf.from_dotlist([f"run={run}", f"data.root={root}", *overrides])
     return evaluate_run(OmegaConf.to_container(OmegaConf.merge(defaults(), given)))  # type: ignore[arg-type]
 
@@ -177,6 +177,16 @@ def test_vip(run: Path, tmp_path: Path) -> None:
     assert 0 < report.metrics["eval/copy_first_miou"] < 1
     assert 0 < report.metrics["eval/miou"] < 1
     assert "eval/adapted_miou" in report.metrics
+
+
+def test_only_whole_sets_enter_the_metrics_of_the_run(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_davis_set(tmp_path / "davis", frames=3)
+    monkeypatch.setattr("entrypoints.tasks.evaluate_videowalk._synthetic", lambda benchmark, folder: root)
+    for options, entered in (("sequences=[cow]", False), ("topk=5", True)):
+        evaluate(run, "null", "untrained_seeds=[]", options)
+        assert (run / "metrics.json").exists() == entered
 
 
 def test_an_empty_first_mask_stays_empty(run: Path, tmp_path: Path) -> None:
