@@ -92,11 +92,12 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
             f"checkpoint {path} is refused: it holds more than tensors and plain data, or is no checkpoint.\n"
             "Published checkpoints are imported with: python -m entrypoints.convert source=<paper> checkpoint=<file>"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # damage makes torch's unpickler fail in any way there is
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(
-            f"checkpoint {path} cannot be read (truncated or no checkpoint): {str(error).splitlines()[0]}"
+            f"checkpoint {path} cannot be read, it is truncated, damaged or no checkpoint ({reason})"
         ) from error
-    if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(CHECKPOINT_KEY), dict):
         raise InputError(
             f"checkpoint {path} was not written by this project (no '{CHECKPOINT_KEY}' entry).\n"
             "Published checkpoints are imported with: python -m entrypoints.convert source=<paper> checkpoint=<file>"

@@ -48,8 +48,9 @@ def read_tensors(path: Path, expected: str) -> Any:
             f"checkpoint={path} is refused: it holds more than tensors and plain data, or is no checkpoint.\n"
             f"Expected {expected}"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except Exception as error:  # damage makes torch's unpickler fail in any way there is
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:100]
         raise InputError(
-            f"checkpoint={path} cannot be read (truncated or no checkpoint): {str(error).splitlines()[0][:100]}\n"
+            f"checkpoint={path} cannot be read, it is truncated, damaged or no checkpoint ({reason}).\n"
             f"Expected {expected}"
         ) from error

@@ -1,3 +1,4 @@
+import random
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ from torch.utils.data import DataLoader
 from callbacks.checkpoint_contents import ConfigInCheckpoint
 from callbacks.checkpoints import LastCheckpoint
 from callbacks.ema import WeightEMA
-from entrypoints.runs import LoadedRun, build_module, load_module, load_run
+from components.errors import InputError
+from entrypoints.runs import LoadedRun, build_module, load_checkpoint, load_module, load_run
 from tests.callbacks.tiny import trainer
 from tests.entrypoints.actor_run import actor_config, write_run
 
@@ -52,3 +54,22 @@ def test_a_run_without_an_average_has_one_set_of_weights(weights: str, tmp_path:
     assert not module.training
     for name, value in module.state_dict().items():
         assert torch.equal(value, run.checkpoint["state_dict"][name])
+
+
+def test_files_that_are_no_runs(tmp_path: Path) -> None:
+    """Whatever torch raises for damaged files, it is the file's fault."""
+    path = tmp_path / "file.ckpt"
+    torch.save({"troupe": ["no entry"]}, path)
+    with pytest.raises(InputError, match="was not written by this project"):
+        load_checkpoint(path)
+    torch.save({"weight": torch.ones(3)}, path, _use_new_zipfile_serialization=False)
+    whole, chance, refused = path.read_bytes(), random.Random(0), 0
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for _ in range(3):
+            damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        path.write_bytes(damaged)
+        with pytest.raises(InputError) as caught:
+            load_checkpoint(path)
+        refused += "cannot be read" in str(caught.value)
+    assert refused > 20
