@@ -63,9 +63,11 @@ def test_every_stage_logs_each_cycle() -> None:
 def test_loss_and_learning_rate_are_logged_inside_of_epochs(tmp_path: Path) -> None:
     module = make(scheduler=functools.partial(torch.optim.lr_scheduler.StepLR, step_size=2, gamma=0.1),
                   scheduler_interval="step")  # fmt: skip
-    settings = {"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
     logger = CSVLogger(str(tmp_path))
-    fit = Trainer(accelerator="cpu", devices=1, logger=logger, max_epochs=1, log_every_n_steps=2, **settings)
+    fit = Trainer(
+        accelerator="cpu", devices=1, logger=logger, max_epochs=1, log_every_n_steps=2, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
     fit.fit(module, loader(count=8))
     with Path(logger.log_dir, "metrics.csv").open(newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["lr"]]
