@@ -1,5 +1,6 @@
 """Mean of the weights that the last epochs end with."""
 
+import logging
 from typing import Any
 
 import torch
@@ -7,6 +8,8 @@ from lightning.pytorch import LightningModule, Trainer
 
 from callbacks.weight_averaging import StandInAverage
 from components.errors import InputError
+
+log = logging.getLogger(__name__)
 
 
 class LastEpochsAverage(StandInAverage):
@@ -56,6 +59,15 @@ class LastEpochsAverage(StandInAverage):
             for kept, earlier in zip(average.module.buffers(), before, strict=True):
                 if kept.is_floating_point():
                     kept.copy_(torch.lerp(earlier, kept, share))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not self.has_average and not getattr(trainer, "fast_dev_run", False):
+            log.warning(
+                "callbacks.last_average: nothing was averaged, the weights are those of the last step. The mean begins "
+                "with epoch %d of %s, and the training ended before (trainer.max_steps, max_time, early stopping)",
+                max(0, (trainer.max_epochs or 0) - self.epochs) + 1, trainer.max_epochs,
+            )  # fmt: skip
+        super().on_train_end(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Nothing: the epoch is in the mean already."""

@@ -79,6 +79,15 @@ def test_best_ckpt_scores_what_validation_saw(tmp_path: Path) -> None:
     assert alone[0]["test/loss"] == pytest.approx(best, rel=1e-6)
 
 
+def test_a_training_that_ends_before_the_mean_begins_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run(tmp_path / "short", max_steps=4)
+    assert "nothing was averaged" in caplog.text
+    assert "begins with epoch 3 of 5" in caplog.text
+    caplog.clear()
+    run(tmp_path / "whole")
+    assert "nothing was averaged" not in caplog.text
+
+
 def test_settings_are_checked(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"callbacks\.last_average\.epochs=0"):
         LastEpochsAverage(0)
