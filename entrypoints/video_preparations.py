@@ -62,6 +62,7 @@ def videos(
     place = indexes[0].place if len(indexes) == 1 else Path(cache_dir).expanduser() if cache_dir else folder
     changed = "" if clip_len == 4 else f" data.clip_len={clip_len}"
     changed += "" if frame_rate == 8 else f" data.frame_rate={'null' if frame_rate is None else f'{frame_rate:g}'}"
+    changed += " data.cache_dir=null" if cache_dir is None else ""
     return Preparation(
         place,
         any(index.probed for index in indexes),

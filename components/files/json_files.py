@@ -9,6 +9,6 @@ def read_json_object(path: str | Path) -> dict[str, Any] | None:
     """The json object in a file; None where there is no file, it cannot be read, or it holds anything else."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None

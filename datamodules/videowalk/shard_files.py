@@ -28,7 +28,7 @@ _MEMBER = re.compile(r"(\d{8})\.([a-z0-9]{1,8})")
 _SHARD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.tar")
 # More than any video has; what claims more is no shard of ours.
 _MAX_CARD_BYTES = 16 << 20
-_MAX_FRAMES = 100_000_000
+_MAX_FRAMES = 10_000_000
 _MAX_NAME = 1024
 
 

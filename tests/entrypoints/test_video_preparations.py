@@ -51,6 +51,9 @@ def test_a_plain_folder_is_one_set(root: Path, tmp_path: Path) -> None:
     done = videos(str(root / "val_256" / "run"), workers=1, cache_dir=str(tmp_path / "cache"))
     assert done.lines[0].startswith("run: 1 videos, 0 broken")
     assert done.place.is_relative_to(tmp_path / "cache")
+    beside = videos(str(root / "val_256" / "run"), workers=1, cache_dir=None)
+    assert beside.place.is_relative_to(root)
+    assert beside.next_step.endswith("data.cache_dir=null")  # else training would look elsewhere and index again
 
 
 def test_a_clip_longer_than_every_video(root: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ def test_reads_an_object(tmp_path):
     assert read_json_object(tmp_path / "card.json") == {"a": [1, None]}
 
 
-@pytest.mark.parametrize("content", [b"", b'{"a": ', b"[1, 2]", b"null", b"\xff\xfe{}"])
+@pytest.mark.parametrize("content", [b"", b'{"a": ', b"[1, 2]", b"null", b"\xff\xfe{}", b'{"a": ' + b"[" * 100_000])
 def test_anything_else_is_none(tmp_path, content):
     (tmp_path / "card.json").write_bytes(content)
     assert read_json_object(tmp_path / "card.json") is None

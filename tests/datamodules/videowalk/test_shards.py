@@ -201,6 +201,8 @@ def test_a_sound_shard_is_scanned(tmp_path):
         ([("00000000.json", card(name="../../a.mp4")), ("00000000.mp4", b"")], r"no description of a video \(name\)"),
         ([("00000000.json", card(name="/a.mp4")), ("00000000.mp4", b"")], r"\(name\)"),
         ([("00000000.json", card(repeats=[1 << 40])), ("00000000.mp4", b"")], r"\(timestamps\)"),
+        # so many that one of them would fill the memory
+        ([("00000000.json", card(repeats=[50_000_000])), ("00000000.mp4", b"")], r"\(timestamps\)"),
         ([("00000000.json", card(gaps=[-5])), ("00000000.mp4", b"")], r"\(timestamps\)"),
         ([("00000000.json", card(first="0")), ("00000000.mp4", b"")], "whole numbers"),
         ([("00000000.json", card(fps=-1)), ("00000000.mp4", b"")], "fps"),
