@@ -14,13 +14,13 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from components.errors import InputError
 from components.media.crops import random_crops, resized
 from components.media.frame_sequences import Frames
 from components.media.patches import PatchGrid, WholeFrame
-from lightning_modules.videowalk.networks.walk_network import WalkNetwork
+from lightning_modules.videowalk.networks.walk_network import WalkNetwork, keep_statistics
 from lightning_modules.videowalk.walk import Walk
 
 log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ def adapt(
             f"{sequence.name}: {len(sequence)} frames are too few to adapt to (a walk needs {_SHORTEST}).\n"
             "Set adapt_steps=0"
         )
-    _train_without_statistics(adapted)
+    keep_statistics(adapted.train())
     walking = copy.deepcopy(walk).to(device).train()
     generator = Generator().manual_seed(settings.seed)
     nodes = _nodes(settings, adapted)
@@ -190,13 +190,6 @@ def _nodes(settings: AdaptationSettings, net: WalkNetwork) -> PatchGrid | WholeF
     if settings.nodes == "cells":
         return WholeFrame(normalization=normalization)
     return PatchGrid(settings.patch_size, normalization=normalization)
-
-
-def _train_without_statistics(net: nn.Module) -> None:
-    net.train()
-    for each in net.modules():
-        if isinstance(each, nn.modules.batchnorm._BatchNorm):
-            each.eval()
 
 
 @contextmanager

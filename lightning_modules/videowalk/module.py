@@ -13,7 +13,7 @@ from components.optimization import configured
 from datamodules.videowalk.batch import ClipBatch
 from lightning_modules.videowalk.networks.encoders import Encoder
 from lightning_modules.videowalk.networks.feature_extractor import FeatureExtractor
-from lightning_modules.videowalk.networks.walk_network import WalkNetwork
+from lightning_modules.videowalk.networks.walk_network import WalkNetwork, keep_statistics
 from lightning_modules.videowalk.walk import Walk, WalkResult
 
 
@@ -71,9 +71,7 @@ class VideoWalkModule(LightningModule):
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
         if mode and self.freeze_batchnorm:
-            for each in self.net.modules():
-                if isinstance(each, nn.modules.batchnorm._BatchNorm):
-                    each.eval()
+            keep_statistics(self.net)
         return self
 
     def on_fit_start(self) -> None:

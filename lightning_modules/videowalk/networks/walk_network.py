@@ -89,3 +89,10 @@ class WalkNetwork(nn.Module):
         with torch.autocast(clips.device.type, enabled=False):
             q = F.normalize(projected if projected.dtype == torch.float64 else projected.float(), dim=-1)
         return WalkFeatures(q.permute(0, 3, 1, 2), maps.unflatten(0, (batch, frames, patches)))
+
+
+def keep_statistics(net: nn.Module) -> None:
+    """Have batch normalisation in training use its running statistics and leave them as they are."""
+    for each in net.modules():
+        if isinstance(each, nn.modules.batchnorm._BatchNorm):
+            each.eval()
