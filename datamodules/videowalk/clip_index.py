@@ -116,14 +116,17 @@ class ClipIndex:
         numbers = clip * self.step + np.arange(self.frames_per_clip)
         return source_frames(numbers, int(self.timestamps.lengths[video]), float(self.fps[video]), self.frame_rate)
 
+    def pts(self, video: int, clip: int) -> np.ndarray:
+        """Timestamps of the frames of a clip, `[T]` int64; errors as of `frames`."""
+        return self.timestamps[video][self.frames(video, clip)]
+
     def clip_frames(self, flat: int) -> np.ndarray:
         """Numbers of the frames of a clip by its flat number, `[T]` int64."""
         return self.frames(*self.locate(flat))
 
     def clip_pts(self, flat: int) -> np.ndarray:
         """Timestamps of a clip by its flat number, `[T]` int64."""
-        place = self.locate(flat)
-        return self.timestamps[place.video][self.frames(*place)]
+        return self.pts(*self.locate(flat))
 
 
 def check_clips(frames_per_clip: int, step: int, frame_rate: float | None) -> None:

@@ -69,9 +69,8 @@ class VideoClips:
         Raises:
             BrokenVideoError: they cannot be read.
         """
-        pts = self.index.timestamps[video][self.index.frames(video, clip)]
         try:
-            return self.reader.read(self.locations[video], pts)
+            return self.reader.read(self.locations[video], self.index.pts(video, clip))
         except BrokenVideoError as error:
             if self.names[video] == error.path:
                 raise

@@ -26,11 +26,6 @@ def padded_sources(target: int, settings: PropagationSettings) -> list[int]:
     return indices + list(range(target, target + context))
 
 
-def source_table(frames: int, settings: PropagationSettings) -> Tensor:
-    """`padded_sources` of all targets, `[F, len(long_memory) + context]`."""
-    return torch.tensor([padded_sources(target, settings) for target in range(frames)])
-
-
 class Sources(NamedTuple):
     """Frames that a target looks at, and how often each counts."""
 

@@ -7,7 +7,7 @@ from components.errors import InputError
 from lightning_modules.videowalk.propagation.propagator import LabelPropagator, normalized
 from lightning_modules.videowalk.propagation.search import WindowSearch
 from lightning_modules.videowalk.propagation.settings import PropagationSettings
-from lightning_modules.videowalk.propagation.source_bank import padded_sources, source_table, sources_of
+from lightning_modules.videowalk.propagation.source_bank import padded_sources, sources_of
 from tests.lightning_modules.videowalk.propagation.reference import slow_propagation
 
 
@@ -68,7 +68,6 @@ def test_sources_by_hand() -> None:
     published = PropagationSettings(context=2, long_memory=(0, 2), published_long_memory=True)
     assert dict(sources_of(4, published).remembered) == {0: 2}
     assert dict(sources_of(5, published).remembered) == {0: 1, 3: 1}
-    assert source_table(6, right).shape == (6, 4)
 
 
 def test_features_are_read_one_at_a_time() -> None:
