@@ -87,3 +87,10 @@ def test_no_file_is_named_for_nothing_in_particular() -> None:
     for package in ALLOWED:
         for file in files(package):
             assert not vague & {part.removesuffix(".py") for part in file.relative_to(ROOT).parts}, file
+
+
+def test_make_bench_runs_every_benchmark() -> None:
+    listed = (ROOT / "Makefile").read_text()
+    for file in files("benchmarks"):
+        if "__main__" in file.read_text():
+            assert f"benchmarks/{file.name}\n" in listed or f"benchmarks.{file.stem}\n" in listed, file.name
