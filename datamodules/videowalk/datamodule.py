@@ -134,6 +134,8 @@ class VideoClipsDataModule(LightningDataModule):
         for name, number in (("clips_per_video", clips_per_video), ("val_clips_per_video", val_clips_per_video)):
             if number is not None and number < 1:
                 raise InputError(f"data.{name}={number}: expected at least 1, or null for all clips")
+        if index_workers is not None and index_workers < 1:
+            raise InputError(f"data.index_workers={index_workers}: expected at least 1, or null for one per core")
         if not 0 <= val_fraction < 1:
             raise InputError(f"data.val_fraction={val_fraction}: expected at least 0 and below 1")
         if not 0 <= max_fail_ratio <= 1:

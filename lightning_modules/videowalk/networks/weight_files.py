@@ -36,6 +36,9 @@ _EXPECTED = "weights of the contrastive random walk, torchvision, MoCo v2, TimeC
 _ENCODER = re.compile(r"(conv1|bn1|layer[1-4]\.\d+\.(conv[1-3]|bn[1-3]|downsample\.[01]))\.(weight|bias|running_mean|"
                       r"running_var|num_batches_tracked)")  # fmt: skip
 _LAYERS = ("layer3", "layer4")
+_HEAD = re.compile(r"[0-9]{1,3}\.(weight|bias)")
+# Shape of a kernel of the first layer, and more of them than any ResNet has.
+_STEM, _WIDEST = (3, 7, 7), 1024
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def read_weights(path: str | Path, layout: Layout = "auto") -> EncoderWeights:
         short = upstream.of_today(name.removeprefix(prefix))
         if name.startswith(prefix) and _ENCODER.fullmatch(short):
             encoder[short] = _without_time(state[original])
-        elif found == "videowalk" and name.startswith(upstream.HEAD):
+        elif found == "videowalk" and name.startswith(upstream.HEAD) and _HEAD.fullmatch(name, len(upstream.HEAD)):
             head[name.removeprefix(upstream.HEAD)] = state[original]
         else:
             ignored.append(original)
@@ -106,6 +109,7 @@ def read_weights(path: str | Path, layout: Layout = "auto") -> EncoderWeights:
             f"checkpoint={path}: no ResNet encoder found in it as layout={layout} "
             f"(its first entry is '{next(iter(state))}').\nExpected {_EXPECTED}; layout=... names one of them"
         )
+    _check_values(path, encoder | {f"{upstream.HEAD}{name}": value for name, value in head.items()})
     return EncoderWeights(found, encoder, head, ignored, epoch, options)
 
 
@@ -172,10 +176,30 @@ def _state_dict(path: Path, content: Any) -> tuple[dict[str, Tensor], int | None
         )
     epoch, options = content.get("epoch"), content.get("args")
     state = next((content[key] for key in ("model", "state_dict") if isinstance(content.get(key), dict)), content)
-    tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
+    tensors = {str(name): value for name, value in state.items() if _is_plain(value)}
     if not tensors:
         raise InputError(f"checkpoint={path} holds no weights; expected {_EXPECTED}")
     return tensors, epoch if isinstance(epoch, int) else None, options.values if isinstance(options, Options) else {}
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.layout == torch.strided and value.device.type == "cpu"
+
+
+def _check_values(path: Path, state: dict[str, Tensor]) -> None:
+    """Refuse what no training makes, before a network of that size is built."""
+    stem = state["conv1.weight"]
+    if stem.ndim != 4 or stem.shape[1:] != _STEM or not 0 < len(stem) <= _WIDEST:
+        raise InputError(
+            f"checkpoint={path}: conv1.weight is {tuple(stem.shape)}; expected (width, {', '.join(map(str, _STEM))}) "
+            f"with a width of at most {_WIDEST}, as of a ResNet.\nGive another file"
+        )
+    for name, value in state.items():
+        if not value.isfinite().all():
+            raise InputError(
+                f"checkpoint={path}: '{name}' holds numbers that are not finite; its training has failed.\n"
+                "Give a file of an earlier epoch"
+            )
 
 
 def _recognise(names: dict[str, str]) -> str | None:

@@ -231,6 +231,7 @@ def test_two_frames_are_refused(folder):
         ({"kind": "films"}, "data.kind='films' is not one of videos, frames, shards"),
         ({"batch_size": 0}, "data.batch_size=0"),
         ({"num_workers": -1}, "num_workers=-1"),
+        ({"index_workers": 0}, "data.index_workers=0"),
         ({"clips_per_video": 0}, "data.clips_per_video=0: expected at least 1, or null"),
         ({"val_clips_per_video": 0}, "data.val_clips_per_video=0"),
         ({"val_fraction": 1.0}, "data.val_fraction=1.0"),

@@ -115,3 +115,28 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(InputError, match="cannot be read"):
         read_weights(tmp_path / "h.pth")
     assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("conv1.weight", torch.tensor(1.0), r"conv1\.weight is \(\); expected \(width, 3, 7, 7\)"),
+        ("conv1.weight", torch.zeros(1).expand(3_000_000, 3, 7, 7), r"conv1\.weight is \(3000000, 3, 7, 7\)"),
+        ("layer1.0.bn1.bias", torch.full((WIDTH,), torch.nan), r"'layer1\.0\.bn1\.bias' holds numbers that are not"),
+    ],
+)
+def test_values_that_no_training_makes(tmp_path: Path, name: str, value: torch.Tensor, message: str) -> None:
+    content = videowalk_content(resnet(), HEAD)
+    content["model"][f"encoder.model.{name}"] = value
+    with pytest.raises(InputError, match=message):
+        read_weights(write(tmp_path / "a.pth", content))
+
+
+def test_heads_have_numbered_layers_and_weights_are_plain(tmp_path: Path) -> None:
+    content = videowalk_content(resnet(), HEAD)
+    content["model"]["selfsim_fc.0x.weight"] = torch.zeros(2)
+    content["model"]["encoder.model.layer4.0.bn1.bias"] = torch.zeros(4).to_sparse()
+    weights = read_weights(write(tmp_path / "a.pth", content))
+    assert weights.ignored == ["selfsim_fc.0x.weight"]
+    assert "layer4.0.bn1.bias" not in weights.encoder
+    assert "0.weight" in weights.head
