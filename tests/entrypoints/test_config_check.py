@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import InputError
-from entrypoints.config_check import check
+from entrypoints.config_check import available, check
 
 TINY = str(Path(__file__).parent / "tiny" / "conf")
 
@@ -76,6 +76,11 @@ def test_a_sweep_file_is_checked_with_its_values() -> None:
     config = check("train", ["sweep=tiny_lr"], TINY)
     assert config.model._target_.endswith("TinyModule")
     assert "model.fail" in faults("sweep=tiny_lr", "model.fail=perhaps")
+
+
+@pytest.mark.parametrize("sweep", available("sweep"))
+def test_sweeps_that_are_shipped_have_no_faults(sweep: str) -> None:
+    check("train", [f"sweep={sweep}"])
 
 
 def test_syntax_fault_shows_the_text() -> None:
