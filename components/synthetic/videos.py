@@ -128,7 +128,7 @@ def write_davis(
     Raises:
         InputError: as for `write_kinetics`.
     """
-    check_counts(sequences=(sequences, 1), frames=(frames, 2))
+    check_counts(sequences=(sequences, 1), frames=(frames, 3))  # the first and the last are not scored
     check_size(height, width)
     settings = dict(sequences=sequences, frames=frames, height=height, width=width, seed=seed)
     kinds = list(_DAVIS)

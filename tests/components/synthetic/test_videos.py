@@ -96,7 +96,7 @@ def test_films_whose_objects_stay_or_vanish_are_not_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("frames", 1), ("height", 63), ("width", 16), ("sequences", 0), ("train_videos", 0), ("fps", 0)]
+    ("key", "value"), [("frames", 2), ("height", 63), ("width", 16), ("sequences", 0), ("train_videos", 0), ("fps", 0)]
 )
 def test_numbers_out_of_range_are_named(tmp_path: Path, key: str, value: int) -> None:
     write: Callable[..., bool] = write_kinetics if key in ("train_videos", "fps") else write_davis
