@@ -70,18 +70,19 @@ def draw_lighting(draw: Draw, frames: int, strength: float = 1.0) -> Lighting:
     Args:
         draw: every choice.
         frames: T.
-        strength: 1: exposure and cast change by about a fifth over a clip.
+        strength: 1: exposure changes by about a seventh over a clip, the cast by half of that.
     """
-    exposure = 1 + wander(draw, frames, 0.20 * strength)
-    cast = torch.stack([wander(draw, frames, 0.13 * strength) for _ in range(3)], dim=-1)
+    exposure = (1 + wander(draw, frames, 0.15 * strength))[:, None]
+    cast = torch.stack([wander(draw, frames, 0.08 * strength) for _ in range(3)], dim=-1)
+    gain = exposure * (1 + cast)
     angle = draw.uniform(0.0, 2 * math.pi) + wander(draw, frames, 0.3)
     start = draw.uniform(-1.2, 1.2)
     across = torch.linspace(start, -start + draw.normal(0.3), frames, dtype=torch.float64)
     return Lighting(
-        gain=(exposure[:, None] * (1 + cast)).float(),
+        gain=gain.float(),
         offset=wander(draw, frames, 0.03 * strength).float(),
         shadow=torch.stack([torch.cos(angle), torch.sin(angle), across], dim=-1).float(),
-        darkness=draw.uniform(0.15, 0.45) * strength,
+        darkness=draw.uniform(0.05, 0.25) * strength,
         blur=draw.uniform(0.05, 0.22),
         noise=draw.uniform(0.006, 0.018),
         seed=draw.integer(0, 2**31 - 1),

@@ -1,7 +1,6 @@
-"""Procedural textures: every scene draws a few colours, and all that is in it is painted with them.
+"""Procedural textures of a few colours each.
 
-Things of one scene differ by pattern, not by colour, so that whoever follows them must look at texture. Low noise in
-every pattern makes each of its places unique: no stripe looks quite like the next one.
+Low noise in every pattern makes each of its places unique: no stripe looks quite like the next one.
 """
 
 import math
@@ -16,10 +15,12 @@ TEXTURES: tuple[str, ...] = ("noise", "stripes", "checks", "blobs", "cells", "wa
 # Share of the pattern's own contrast; the rest is noise that makes places unique.
 _PATTERN = 0.62
 _POINTS = 70
+# Fewest and most textures of a background.
+_REGIONS = (6, 10)
 
 
 def draw_palette(draw: Draw, colors: int = 5) -> Tensor:
-    """Colours of one scene, `[K, 3]` in [0, 1], dark to bright: two families of hues."""
+    """Colours of one thing, `[K, 3]` in [0, 1], dark to bright: two families of hues."""
     first = draw.uniform(0.0, 1.0)
     second = first + draw.uniform(0.25, 0.6)
     rows = []
@@ -52,6 +53,30 @@ def draw_texture(draw: Draw, palette: Tensor, size: int, kind: str | None = None
     field = _PATTERN * pattern + (1 - _PATTERN) * noise
     order = torch.randperm(len(palette), generator=draw.generator)[:3].sort().values
     return _colored(field.clamp(0, 1), palette[order]) * (0.80 + 0.40 * _spread(_noise(draw, size, 12.0 * grain, 3)))
+
+
+def draw_patchwork(draw: Draw, palette: Tensor, size: int, grain: float = 1.0) -> Tensor:
+    """A square background of several textures side by side, `[3, size, size]` in [0, 1].
+
+    One texture all over repeats itself everywhere, and of two of its places nobody can say which is which; a film of a
+    real place has walls, floors and furniture.
+
+    Args:
+        draw: every choice.
+        palette: as in `draw_texture`.
+        size: pixels.
+        grain: as in `draw_texture`, about which the regions vary.
+    """
+    count = draw.integer(*_REGIONS)
+    line = torch.linspace(-1, 1, size)
+    across, down = (line[None] + 0.12 * _noise(draw, size, 4.0, 2), line[:, None] + 0.12 * _noise(draw, size, 4.0, 2))
+    seeds = 2.2 * torch.rand(count, 2, generator=draw.generator) - 1.1
+    region = torch.stack([(across - x).square() + (down - y).square() for x, y in seeds]).argmin(0)
+    picture = torch.empty(3, size, size)
+    for index in range(count):
+        texture = draw_texture(draw, palette, size, grain=grain * draw.uniform(0.6, 1.4))
+        picture = torch.where(region == index, texture * draw.uniform(0.75, 1.2), picture)
+    return picture.clamp(0, 1)
 
 
 def _pattern(draw: Draw, kind: str, size: int, grain: float) -> Tensor:

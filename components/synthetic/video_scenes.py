@@ -1,7 +1,7 @@
 """Scenes of synthetic films: a moving background, sprites and people in front of each other, changing light.
 
-Background and things are painted with the same few colours and differ in pattern; exposure and colour cast drift; some
-sprites are there only to be mistaken for others. What shows where is known to the pixel.
+Each thing is painted with a few colours of its own, exposure and colour cast drift, and some sprites are there only to
+be mistaken for others. What shows where is known to the pixel.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from components.synthetic.curves import Draw, wander
 from components.synthetic.lighting import Lighting, draw_lighting
 from components.synthetic.people import Person, draw_person
 from components.synthetic.sprites import Patch, Sprite, draw_path, draw_sprite
-from components.synthetic.textures import draw_palette, draw_texture
+from components.synthetic.textures import draw_palette, draw_patchwork
 
 # Frames painted at a time: their layers should stay in the cache.
 _AT_ONCE = 8
@@ -131,11 +131,14 @@ def draw_scene(draw: Draw, casting: Casting, size: tuple[int, int], frames: int,
     """
     height = size[0]
     palette = draw_palette(draw)
-    background = draw_texture(draw, palette, round(_BACKGROUND_TEXELS * size[1]), grain=draw.uniform(1.3, 1.9))
+    background = draw_patchwork(draw, palette, round(_BACKGROUND_TEXELS * size[1]), grain=draw.uniform(1.3, 1.9))
+    own = [draw_palette(draw) for _ in range(casting.sprites + casting.people)]
     layers: list[tuple[int, Sprite | Person]] = []
     for index in range(casting.sprites + casting.distractors):
         number = index + 1 if index < casting.sprites else 0
-        sprite = draw_sprite(draw, palette, size, frames, draw.uniform(*casting.radius), casting.speed)
+        # Distractors have the colours of the first object or of the background, in turn.
+        colors = own[index] if number else (*own[:1], palette)[(index - casting.sprites) % 2]
+        sprite = draw_sprite(draw, colors, size, frames, draw.uniform(*casting.radius), casting.speed)
         layers.append((number, sprite))
     for index in range(casting.people):
         action = casting.actions[draw.integer(0, len(casting.actions) - 1)]
@@ -143,7 +146,7 @@ def draw_scene(draw: Draw, casting: Casting, size: tuple[int, int], frames: int,
         path = draw_path(draw, size, frames, 0.016 * casting.speed * height)
         # Tall people cannot go far up or down.
         path[:, 1] = height / 2 + (path[:, 1] - height / 2) * (1 - min(0.9, tall))
-        person = draw_person(draw, palette, size, frames, action, tall, path, side)
+        person = draw_person(draw, own[casting.sprites + index], size, frames, action, tall, path, side)
         layers.append((casting.sprites + index + 1, person))
     order = torch.randperm(len(layers), generator=draw.generator).tolist()
     if casting.people_in_front:
