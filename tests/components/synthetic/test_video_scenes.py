@@ -57,7 +57,7 @@ def test_distractors_take_the_colours_of_the_background_or_of_the_first_object()
         low, high = drawn.palette.amin(0) * 0.7, drawn.palette.amax(0) * 1.3
         sprites = [(number, layer.texture) for number, layer in drawn.layers if isinstance(layer, Sprite)]
         inside = {
-            name: [((t.flatten(1).T >= low) & (t.flatten(1).T <= high)).all(1).float().mean().item() for t in textures]
+            name: [((low <= t.flatten(1).T) & (high >= t.flatten(1).T)).all(1).float().mean().item() for t in textures]
             for name, textures in {
                 "background": [drawn.background],
                 "distractors": [texture for number, texture in sprites if number == 0],
