@@ -258,9 +258,10 @@ def test_the_page_in_a_browser(browser: Page, page_file: Path, mark: str) -> Non
     renderer = browser.script("return document.documentElement.dataset.renderer")
     assert renderer == ("canvas" if mark else "webgl")
     # It plays by itself: the counter advances and the picture changes.
-    browser.wait(lambda: 2 <= browser.frame() <= 8)
+    browser.wait(lambda: browser.frame() >= 2)
     first, begin = browser.picture(), browser.frame()
-    browser.wait(lambda: browser.frame() >= begin + 6)
+    # A slow machine may have come to the end meanwhile, and the motion begins again.
+    browser.wait(lambda: abs(browser.frame() - begin) >= 4)
     browser.wait_for_change(first, 0.002)
     # Paused, nothing moves; a key goes on by one frame.
     browser.press(" ")
