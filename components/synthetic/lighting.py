@@ -10,6 +10,8 @@ from components.synthetic.curves import Draw, wander
 
 # Noise is taken from a large picture of it at a random place: fresh noise for every pixel would cost a third of a film.
 _NOISE_MARGIN = 32
+# One over half the width of a shadow's edge; the picture shows about two thirds of the background, whose side is 2.
+_SHADOW_SLOPE = 4.0
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class Lighting:
     Args:
         gain: `[T, 3]` factor per colour: exposure and colour cast.
         offset: `[T]` added to all: haze.
-        shadow: `[T, 3]` a soft edge that moves: cosine, sine (over the picture's half height) and offset.
+        shadow: `[T, 3]` a soft edge that lies on the background and creeps over it: cosine, sine and offset, in the
+            background's coordinates.
         darkness: share of the light that the shadow takes.
         blur: weight of the neighbours on each side, 0 to 0.3.
         noise: standard deviation.
@@ -34,14 +37,18 @@ class Lighting:
     noise: float
     seed: int
 
-    def apply(self, film: Tensor, frames: slice) -> Tensor:
-        """Films `[n, H, W, 3]` in [0, 1] as a camera sees them, uint8."""
+    def apply(self, film: Tensor, frames: slice, grid: Tensor) -> Tensor:
+        """Films `[n, H, W, 3]` in [0, 1] as a camera sees them, uint8; `grid [n, H, W, 2]` is each pixel's place on the
+        background.
+
+        A shadow that stayed in the picture while the camera moves would tell every place apart from all others, and
+        networks would learn to read it instead of what things look like.
+        """
         n, height, width = film.shape[:3]
-        y = (torch.arange(height, dtype=torch.float32) - (height - 1) / 2) / (height / 2)
-        x = (torch.arange(width, dtype=torch.float32) - (width - 1) / 2) / (height / 2)
+        x, y = grid.unbind(-1)
         cosine, sine, away = self.shadow[frames, :, None, None].unbind(1)
         # A soft step without exponentials: this runs over every pixel.
-        edge = ((cosine * x + sine * y[:, None] + away) * 2.5).clamp_(-1, 1)
+        edge = ((cosine * x + sine * y + away) * _SHADOW_SLOPE).clamp_(-1, 1)
         light = 1 - self.darkness * (0.5 + 0.25 * edge * (3 - edge * edge))
         film = film * (light.unsqueeze(-1) * self.gain[frames, None, None])
         if self.blur > 0:
@@ -75,13 +82,12 @@ def draw_lighting(draw: Draw, frames: int, strength: float = 1.0) -> Lighting:
     exposure = (1 + wander(draw, frames, 0.15 * strength))[:, None]
     cast = torch.stack([wander(draw, frames, 0.08 * strength) for _ in range(3)], dim=-1)
     gain = exposure * (1 + cast)
-    angle = draw.uniform(0.0, 2 * math.pi) + wander(draw, frames, 0.3)
-    start = draw.uniform(-1.2, 1.2)
-    across = torch.linspace(start, -start + draw.normal(0.3), frames, dtype=torch.float64)
+    angle = draw.uniform(0.0, 2 * math.pi) + wander(draw, frames, 0.1)
+    away = draw.uniform(-0.5, 0.5) + torch.linspace(-0.5, 0.5, frames, dtype=torch.float64) * draw.normal(0.2)
     return Lighting(
         gain=gain.float(),
         offset=wander(draw, frames, 0.03 * strength).float(),
-        shadow=torch.stack([torch.cos(angle), torch.sin(angle), across], dim=-1).float(),
+        shadow=torch.stack([torch.cos(angle), torch.sin(angle), away], dim=-1).float(),
         darkness=draw.uniform(0.05, 0.25) * strength,
         blur=draw.uniform(0.05, 0.22),
         noise=draw.uniform(0.006, 0.018),

@@ -116,7 +116,7 @@ class Scene:
                 shown = paint.pixel[paint.cover >= 0.5]
                 ids.view(-1)[shown] = number
                 parts.view(-1)[shown] = paint.part[paint.cover >= 0.5].to(torch.uint8)
-        return Film(self.lighting.apply(film, frames), ids, parts)
+        return Film(self.lighting.apply(film, frames, grid), ids, parts)
 
 
 def draw_scene(draw: Draw, casting: Casting, size: tuple[int, int], frames: int, side: int = 1) -> Scene:
