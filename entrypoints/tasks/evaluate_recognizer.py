@@ -53,7 +53,7 @@ def _count(module: Any, datamodule: Any) -> "tuple[Tensor, int]":
     """Counts `[true, recognised]` of the test split, and how often the label is among the two likeliest."""
     import torch
 
-    from lightning_modules.actor.metrics import confusion_matrix, top_k_hits
+    from components.metrics.classification import confusion_matrix, top_k_hits
 
     device = next(module.parameters()).device
     counts = torch.zeros(module.num_classes, module.num_classes, dtype=torch.int64)

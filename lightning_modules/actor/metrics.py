@@ -19,31 +19,6 @@ DIVERSITY_PAIRS = 200
 MULTIMODALITY_PAIRS = 20  # of each class
 
 
-def confusion_matrix(labels: Tensor, predictions: Tensor, num_classes: int) -> Tensor:
-    """Counts `[true, predicted]`, `[C, C]` int64, of labels and predictions `[N]`."""
-    cells = labels.long() * num_classes + predictions.long()
-    return torch.bincount(cells, minlength=num_classes**2).view(num_classes, num_classes)
-
-
-def accuracy(confusion: Tensor) -> Tensor:
-    """Share of the samples on the diagonal; NaN without samples."""
-    return confusion.trace().double() / confusion.sum()
-
-
-def top_k_hits(logits: Tensor, labels: Tensor, k: int) -> Tensor:
-    """Whether all labels of a sample are among its k best classes, bool `[N]`.
-
-    Args:
-        logits: `[N, C]`.
-        labels: `[N]`, or `[N, L]` for samples with several labels (a pair of actions: L = 2); a label that is named
-            twice counts once.
-        k: classes looked at, at most C are there.
-    """
-    best = logits.topk(min(k, logits.shape[1]), dim=1).indices
-    labels = labels.unsqueeze(1) if labels.ndim == 1 else labels
-    return (labels.unsqueeze(2) == best.unsqueeze(1)).any(2).all(1)
-
-
 def draw_pairs(total: int, count: int = DIVERSITY_PAIRS, generator: torch.Generator | None = None) -> Tensor:
     """Random pairs of samples with replacement, `[count, 2]` int64; a sample may meet itself, as published."""
     return torch.randint(0, total, (count, 2), generator=generator)
@@ -120,33 +95,6 @@ def summarize(values: Sequence[float]) -> Summary:
     squares = math.fsum((value - mean) ** 2 for value in values)
     interval = 1.96 * math.sqrt(squares / (count - 1) / count) if count > 1 else math.nan
     return Summary(mean, interval, 1.96 * squares / count)
-
-
-class ConfusionAccuracy(Metric):
-    """Accuracy over batches and ranks, with the confusion matrix in `confusion` `[true, predicted]`.
-
-    Args:
-        num_classes: C.
-    """
-
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = False
-    confusion: Tensor
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.num_classes = num_classes
-        zeros = torch.zeros(num_classes, num_classes, dtype=torch.int64)
-        self.add_state("confusion", zeros, dist_reduce_fx="sum")
-
-    def update(self, logits: Tensor, labels: Tensor) -> None:
-        """Add logits `[N, C]` with labels `[N]`."""
-        self.confusion += confusion_matrix(labels, logits.argmax(dim=1), self.num_classes)
-
-    def compute(self) -> Tensor:
-        """The accuracy; NaN without samples."""
-        return self.confusion.trace() / self.confusion.sum()  # float32: not every device has float64
 
 
 class _PairDistance(Metric):

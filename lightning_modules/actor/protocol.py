@@ -16,14 +16,13 @@ import torch
 from torch import Tensor
 
 from components.body.pose_format import PoseFormat
+from components.metrics.classification import accuracy, confusion_matrix
 from components.metrics.frechet import frechet_distance
 from components.metrics.kernel_distance import stratified_kernel_distance
 from datamodules.actor.batch import MotionBatch, MotionItem
 from lightning_modules.actor.generation import decode
 from lightning_modules.actor.metrics import (
     Summary,
-    accuracy,
-    confusion_matrix,
     draw_class_pairs,
     draw_pairs,
     mean_pair_distance,

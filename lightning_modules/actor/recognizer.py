@@ -12,9 +12,9 @@ from torchmetrics import MeanMetric
 
 from components.body.pose_format import PoseFormat
 from components.errors import InputError
+from components.metrics.classification import ConfusionAccuracy
 from components.optimization import configured
 from datamodules.actor.batch import MotionBatch, frame_mask
-from lightning_modules.actor.metrics import ConfusionAccuracy
 from lightning_modules.actor.networks.recognition import Recognition
 from lightning_modules.actor.rotation2xyz import JOINT_ROWS, Rotation2XYZ
 

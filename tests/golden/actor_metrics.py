@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from components.metrics.classification import accuracy, confusion_matrix
 from components.metrics.frechet import frechet_distance, gaussian_fit
-from lightning_modules.actor.metrics import accuracy, confusion_matrix, mean_pair_distance, summarize
+from lightning_modules.actor.metrics import mean_pair_distance, summarize
 from tests.golden.harness import Case
 
 

@@ -6,32 +6,13 @@ import pytest
 import torch
 
 from lightning_modules.actor.metrics import (
-    ConfusionAccuracy,
     Diversity,
     Multimodality,
-    accuracy,
-    confusion_matrix,
     draw_class_pairs,
     draw_pairs,
     mean_pair_distance,
     summarize,
-    top_k_hits,
 )
-
-
-def test_confusion_has_the_true_class_in_its_rows() -> None:
-    confusion = confusion_matrix(torch.tensor([0, 0, 2]), torch.tensor([0, 1, 1]), 3)
-    assert confusion.tolist() == [[1, 1, 0], [0, 0, 0], [0, 1, 0]]
-    assert float(accuracy(confusion)) == pytest.approx(1 / 3)
-    assert math.isnan(accuracy(torch.zeros(2, 2)))
-
-
-def test_top_k_hits_need_all_labels_of_a_sample() -> None:
-    logits = torch.tensor([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0]])
-    assert top_k_hits(logits, torch.tensor([1, 1]), 1).tolist() == [False, False]
-    assert top_k_hits(logits, torch.tensor([1, 1]), 2).tolist() == [True, True]
-    assert top_k_hits(logits, torch.tensor([[0, 1], [0, 1]]), 2).tolist() == [True, False]
-    assert top_k_hits(logits, torch.tensor([[0, 0], [0, 1]]), 5).tolist() == [True, True]
 
 
 def test_pairs_come_from_the_generator() -> None:
@@ -80,20 +61,13 @@ def test_summary() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*before the ``update``")
-def test_metrics_over_batches_and_merged_ranks() -> None:
-    features, logits = torch.randn(30, 4), torch.randn(30, 3)
-    labels = torch.arange(30) % 3
-    count, ranks = ConfusionAccuracy(3), [ConfusionAccuracy(3), ConfusionAccuracy(3)]
+def test_metrics_over_batches() -> None:
+    features, labels = torch.randn(30, 4), torch.arange(30) % 3
     diversity, multimodality = Diversity(seed=2), Multimodality(3, seed=2)
     assert math.isnan(diversity.compute())
-    count.update(logits, labels)
-    for rank, rows in enumerate((slice(0, 11), slice(11, 30))):
-        ranks[rank].update(logits[rows], labels[rows])
+    for rows in (slice(0, 11), slice(11, 30)):
         diversity.update(features[rows], labels[rows])
         multimodality.update(features[rows], labels[rows])
-    ranks[0].merge_state(ranks[1])
-    assert torch.equal(ranks[0].confusion, count.confusion)
-    assert float(ranks[0].compute()) == pytest.approx(float((logits.argmax(1) == labels).float().mean()))
     generator = torch.Generator().manual_seed(2)
     assert float(diversity.compute()) == float(mean_pair_distance(features, draw_pairs(30, generator=generator)))
     pairs = draw_class_pairs(labels, 3, generator=torch.Generator().manual_seed(2))
