@@ -32,18 +32,24 @@ _OTHER_COMPRESSION = {b"BZ": "bz2", b"\xfd7zXZ": "xz", b"\x5d\x00": "lzma", b"\x
 _MAX_UNPACKED = 1 << 31
 
 
-def load_pickle(path: str | Path) -> Any:
+def load_pickle(path: str | Path, share_bytes: bool = False) -> Any:
     """Read a pickle of numpy arrays and plain containers; files of Python 2 included (text read as latin-1).
 
     Sparse matrices of scipy and variables of chumpy arrive as dense numpy arrays, without those packages. A chumpy
-    expression that only chumpy could evaluate arrives as `ChumpyVariable`.
+    expression that only chumpy could evaluate arrives as `ChumpyVariable`. The file is read piece by piece.
+
+    Args:
+        path: of the pickle.
+        share_bytes: arrays keep the bytes that the pickle brings instead of a copy: half the memory while a large file
+            is read. They cannot be written to, and may be in Fortran order.
 
     Raises:
         InputError: the file is missing, truncated, no pickle, or names anything that is not admitted.
     """
     path = Path(path)
     with _explained(path), path.open("rb") as file:
-        return _plain(_AdmittingUnpickler(file).load(), {})
+        unpickler = _SharingUnpickler(file) if share_bytes else _AdmittingUnpickler(file)
+        return _plain(unpickler.load(), {})
 
 
 def load_joblib(path: str | Path) -> Any:
@@ -226,8 +232,19 @@ class _Array:
         self.value = _build_array(shape, dtype, bool(fortran), content)
 
 
-def _build_array(shape: Any, dtype: Any, fortran: bool, content: Any) -> np.ndarray:
-    """Array from its stored parts, in the machine's byte order; sizes must agree exactly."""
+class _SharedArray(_Array):
+    """An array under construction that will keep the pickle's bytes."""
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, dtype, fortran, content = state
+        self.value = _build_array(shape, dtype, bool(fortran), content, share=True)
+
+
+def _build_array(shape: Any, dtype: Any, fortran: bool, content: Any, share: bool = False) -> np.ndarray:
+    """Array from its stored parts, in the machine's byte order; sizes must agree exactly.
+
+    With `share` the array is a view of `content`, where that is possible.
+    """
     if not isinstance(dtype, _Dtype):
         raise _RefusedError("an array without a plain type")
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
@@ -247,6 +264,8 @@ def _build_array(shape: Any, dtype: Any, fortran: bool, content: Any) -> np.ndar
     if not content:
         return np.empty(shape, dtype=dtype.value.newbyteorder("="))
     array = np.frombuffer(content, dtype=dtype.value).reshape(shape, order=order)  # type: ignore[call-overload]
+    if share and dtype.value.isnative:
+        return array
     return np.array(array, dtype=dtype.value.newbyteorder("="), order="C")
 
 
@@ -254,6 +273,11 @@ def _reconstruct(kind: Any, *_: Any) -> _Array:
     if not isinstance(kind, _Marker):
         raise _RefusedError("an array of an unknown class")
     return _Array()
+
+
+def _reconstruct_shared(kind: Any, *_: Any) -> _Array:
+    _reconstruct(kind)
+    return _SharedArray()
 
 
 def _scalar(dtype: Any, content: Any = b"") -> Any:
@@ -264,6 +288,11 @@ def _scalar(dtype: Any, content: Any = b"") -> Any:
 
 def _from_buffer(content: Any, dtype: Any, shape: Any, order: Any = "C", *_: Any) -> np.ndarray:
     return _build_array(shape, dtype, order in ("F", b"F"), bytes(content))
+
+
+def _from_shared_buffer(content: Any, dtype: Any, shape: Any, order: Any = "C", *_: Any) -> np.ndarray:
+    # Unlike bytes, a bytearray could be changed under the array: that one is copied.
+    return _build_array(shape, dtype, order in ("F", b"F"), bytes(content), share=True)
 
 
 def _encode(text: Any, encoding: Any = "latin1") -> bytes:
@@ -309,6 +338,8 @@ def _admitted() -> dict[tuple[str, str], Any]:
 
 
 _ADMITTED = _admitted()
+# What takes the place of two of them where bytes are shared, by name.
+_SHARING = {"_reconstruct": _Call(_reconstruct_shared), "_frombuffer": _Call(_from_shared_buffer)}
 _SPARSE_LAYOUTS = {"csc": SparseMatrix, "csr": _CsrMatrix, "coo": _CooMatrix}
 
 
@@ -325,6 +356,14 @@ class _AdmittingUnpickler(pickle.Unpickler):
         if module.split(".")[0] == "chumpy" and name.isidentifier():
             return ChumpyVariable
         raise _RefusedError(f"it names '{module}.{name}'")
+
+
+class _SharingUnpickler(_AdmittingUnpickler):
+    """Arrays become views of the bytes that the stream brought."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        admitted = super().find_class(module, name)
+        return _SHARING.get(name, admitted) if isinstance(admitted, _Call) else admitted
 
 
 class _InlineArray(_Array):
