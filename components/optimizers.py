@@ -51,6 +51,11 @@ class MuonAdam(Optimizer):
                 f"momentum={momentum} and betas={list(betas)} in [0, 1)"
             )
         parameters = list(params)
+        if any(isinstance(each, dict) for each in parameters):
+            raise InputError(
+                "optimizer=muon makes its own groups and takes none, and this model has some (model.lr).\n"
+                "Use optimizer=adamw or optimizer=sgd"
+            )
         matrices = [each for each in parameters if each.dim() == 2 and min(each.shape) >= smallest]
         chosen = {id(each) for each in matrices}
         others = [each for each in parameters if id(each) not in chosen]

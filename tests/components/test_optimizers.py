@@ -88,3 +88,8 @@ def test_resumed_equals_uninterrupted() -> None:
 def test_values_out_of_range(settings: dict) -> None:
     with pytest.raises(InputError, match="optimizer"):
         MuonAdam(network().parameters(), **settings)
+
+
+def test_groups_are_refused_with_what_to_use_instead() -> None:
+    with pytest.raises(InputError, match="optimizer=adamw"):
+        MuonAdam([{"params": [torch.nn.Parameter(torch.zeros(32, 32))], "lr": 0.1}])  # type: ignore[list-item]

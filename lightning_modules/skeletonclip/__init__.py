@@ -1,0 +1,1 @@
+"""SkeletonCLIP++: skeleton clips matched with words; encoders, objectives, training."""
