@@ -48,7 +48,8 @@ class BestCheckpoint(ModelCheckpoint):
     """`best.ckpt`: the weights with the best monitored value so far, under a name that does not change.
 
     Compared after every validation; `trainer.check_val_every_n_epoch` says how often that is. Stands before
-    `LastCheckpoint` in the list of callbacks, so that it is `trainer.checkpoint_callback`.
+    `LastCheckpoint` in the list of callbacks, so that it is `trainer.checkpoint_callback`. `best_epoch` is the epoch
+    of the best value so far, counted from 1.
 
     Args:
         dirpath: folder of the checkpoints.
@@ -75,9 +76,17 @@ class BestCheckpoint(ModelCheckpoint):
             auto_insert_metric_name=False,
             enable_version_counter=False,
         )
+        self.best_epoch: int | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         _set_up(super().setup, trainer, pl_module, stage)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self.best_epoch = state_dict.get("best_epoch")
 
     def on_sanity_check_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if str(self.monitor).startswith("val/"):
@@ -87,6 +96,12 @@ class BestCheckpoint(ModelCheckpoint):
         if trainer.fit_loop.epoch_loop.val_loop._has_run:
             self._check_monitor(trainer)
         super().on_train_epoch_end(trainer, pl_module)
+
+    def _update_best_and_save(
+        self, current: torch.Tensor, trainer: Trainer, monitor_candidates: dict[str, torch.Tensor]
+    ) -> None:
+        self.best_epoch = trainer.current_epoch + 1  # first: it is part of the file
+        super()._update_best_and_save(current, trainer, monitor_candidates)
 
     def _check_monitor(self, trainer: Trainer) -> None:
         names = sorted(trainer.callback_metrics)

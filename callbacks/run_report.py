@@ -101,6 +101,7 @@ class RunReport(Callback):
 
     def _progress(self, trainer: Trainer, epochs: int) -> dict[str, Any]:
         best = getattr(trainer.checkpoint_callback, "best_model_score", None)
+        best_epoch = getattr(trainer.checkpoint_callback, "best_epoch", None)
         speed = self._samples * trainer.world_size / self._train_seconds if self._train_seconds > 0 else None
         return {
             "epochs": epochs,
@@ -108,6 +109,7 @@ class RunReport(Callback):
             "train_seconds": round(self._train_seconds, 2),
             "samples_per_second": None if speed is None else round(speed, 2),
             "best_score": None if best is None else float(best),
+            "best_epoch": best_epoch,
             # Some are only known after reading: clips that failed.
             "facts": _data_facts(trainer),
         }

@@ -33,6 +33,19 @@ def test_last_is_written_in_epochs_that_are_not_the_best(tmp_path: Path) -> None
     assert read(tmp_path / "best.ckpt")["epoch"] == 0
 
 
+def test_the_best_epoch_is_counted_from_one_and_carried_on(tmp_path: Path) -> None:
+    _, runner = fit(
+        tmp_path, both(tmp_path, mode="max"), max_epochs=4
+    )  # the loss falls: the first epoch is the largest
+    assert runner.checkpoint_callback.best_epoch == 1
+    continued = both(tmp_path, mode="max")
+    trainer(tmp_path, continued, max_epochs=5).fit(
+        TinyModule(), loader(), loader(8, 1), ckpt_path=str(tmp_path / "last.ckpt"), weights_only=True
+    )
+    assert continued[0].best_epoch == 1
+    assert BestCheckpoint(str(tmp_path), monitor="val/loss").best_epoch is None
+
+
 def test_last_is_written_without_validation(tmp_path: Path) -> None:
     fit(tmp_path, both(tmp_path), max_epochs=3, check_val_every_n_epoch=2)
     assert read(tmp_path / "last.ckpt")["epoch"] == 2
