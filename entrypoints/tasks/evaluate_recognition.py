@@ -243,7 +243,7 @@ def _add_figures(
     report: Report, result: "ProtocolResult", splits: "list[RealSplit]", names: list[str], published: list[Any]
 ) -> None:
     def confusions(split: "RealSplit") -> Any:
-        from entrypoints.tasks.recognition_figures import draw_confusions
+        from entrypoints.tasks.class_figures import draw_confusions
 
         matrices = {
             title: result.confusion(split.figure("", which)) for title, which in (("real", "gt"), ("generated", "gen"))

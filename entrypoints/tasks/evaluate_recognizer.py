@@ -1,10 +1,10 @@
 """Evaluation of a recogniser itself: which actions of the test split it tells apart, and which it mistakes."""
 
-import math
 from typing import TYPE_CHECKING, Any
 
+from entrypoints.tasks.class_tables import class_rows, confusion_rows
 from entrypoints.tasks.evaluation_report import Report
-from entrypoints.tasks.tables import Table, Value, finite_mean
+from entrypoints.tasks.tables import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,9 +30,8 @@ def evaluate_recognizer(run: "LoadedRun", module: Any, datamodule: Any) -> Repor
         ["action", "motions", "precision", "recall", "F1", "mostly mistaken for"],
         rows,
     )
-    confusions: list[list[Value]] = [[name, *counts[label].tolist()] for label, name in enumerate(names)]
     report.tables["confusion"] = Table(
-        "Motions of an action (row) recognised as (column)", ["action", *names], confusions
+        "Motions of an action (row) recognised as (column)", ["action", *names], confusion_rows(counts, names)
     )
     total = int(counts.sum())
     report.metrics = {"eval/accuracy": int(counts.trace()) / total, "eval/top2_accuracy": top2 / total}
@@ -41,7 +40,7 @@ def evaluate_recognizer(run: "LoadedRun", module: Any, datamodule: Any) -> Repor
     report.metrics |= {f"eval/recall/{row[0]}": float(row[3]) for row in rows[:-1] if row[1]}
 
     def draw() -> "Figure":
-        from entrypoints.tasks.recognition_figures import draw_confusions
+        from entrypoints.tasks.class_figures import draw_confusions
 
         return draw_confusions({"test split": counts}, names)
 
@@ -65,32 +64,3 @@ def _count(module: Any, datamodule: Any) -> "tuple[Tensor, int]":
             counts += confusion_matrix(label, logits.argmax(dim=1), module.num_classes)
             top2 += int(top_k_hits(logits, label, 2).sum())
     return counts, top2
-
-
-def class_rows(counts: "Tensor", names: list[str]) -> list[list[Value]]:
-    """Rows of the table by class: name, motions, precision, recall, F1, the class it is mostly taken for.
-
-    A class without motions has no recall, one that is never recognised no precision. The last row has the means over
-    the classes with motions (F1: what is missing counts as 0).
-
-    Args:
-        counts: `[true, recognised]`, `[C, C]`.
-        names: of the classes.
-    """
-    rows: list[list[Value]] = []
-    for label, name in enumerate(names):
-        right, total, said = int(counts[label, label]), int(counts[label].sum()), int(counts[:, label].sum())
-        others = counts[label].clone()
-        others[label] = 0
-        mistaken = names[int(others.argmax())] if int(others.sum()) else "-"
-        f1 = 2 * right / (total + said) if total + said else math.nan
-        rows.append(
-            [name, total, right / said if said else math.nan, right / total if total else math.nan, f1, mistaken]
-        )
-    present = [row for row in rows if row[1]]
-
-    def mean(column: int) -> float:
-        return finite_mean(float(row[column]) for row in present)
-
-    rows.append(["all", int(counts.sum()), mean(2), mean(3), mean(4), "-"])
-    return rows

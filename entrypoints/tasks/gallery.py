@@ -181,8 +181,9 @@ def _draw(
 def _latent_space(folder: Path, net: Any, datamodule: Any, names: list[str], options: Options) -> Section:
     """Pictures and tables of the latent space."""
     from callbacks.figures import save_figure
+    from components.projections.principal_axes import principal_axes
     from entrypoints.tasks.latent_figures import clip_rows, dimension_rows, draw_latent_space
-    from lightning_modules.actor.latent_space import encode_clips, principal_axes
+    from lightning_modules.actor.latent_space import encode_clips
 
     parts = {"evaluation": encode_clips(net, _batches(datamodule.test_set, len(datamodule.test_set), options.seed))}
     # Without a split of their own the evaluation clips are the training clips.

@@ -3,20 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from entrypoints.tasks.class_figures import class_mark
 from entrypoints.tasks.tables import Table, Value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from lightning_modules.actor.latent_space import EncodedClips, PrincipalAxes
-
-# Told apart in light and shade too, and by marker from the thirteenth on.
-_COLOURS = (
-    "#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b",
-    "#e377c2", "#17becf", "#bcbd22", "#3f4a5a", "#7fc97f", "#fdb462",
-)  # fmt: skip
-_MARKERS = "os^DvPX*"
+    from components.projections.principal_axes import PrincipalAxes
+    from lightning_modules.actor.latent_space import EncodedClips
 
 
 def draw_latent_space(
@@ -54,7 +49,7 @@ def _draw_plane(
 
     main = parts.get("training", parts["evaluation"])
     for label in sorted({int(label) for part in parts.values() for label in part.action}):
-        colour, marker = _COLOURS[label % len(_COLOURS)], _MARKERS[label // len(_COLOURS) % len(_MARKERS)]
+        colour, marker = class_mark(label)
         for part_name, part in parts.items():
             spots = axes.project(part.mu[part.action == label])
             full = part_name == "evaluation"

@@ -1,4 +1,4 @@
-"""Where motions lie in the latent space: posterior means, principal axes, and what each dimension carries."""
+"""Where motions lie in the latent space: posterior means, their spread, and what each dimension carries."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -48,38 +48,6 @@ def encode_clips(net: ActorCVAE, batches: Iterable[MotionBatch]) -> EncodedClips
     if not means:
         raise InputError("data: there is no motion to encode; choose another data.root or data.val_fraction")
     return EncodedClips(torch.cat(means), torch.cat(logvars), torch.cat(labels))
-
-
-@dataclass(frozen=True)
-class PrincipalAxes:
-    """The plane in which points differ most."""
-
-    centre: Tensor  # [D]
-    axes: Tensor  # [2, D] orthonormal
-    share: tuple[float, float]
-    """Share of the total variance along each axis."""
-
-    def project(self, points: Tensor) -> Tensor:
-        """`[N, D]` to coordinates `[N, 2]`."""
-        return (points - self.centre) @ self.axes.T
-
-
-def principal_axes(points: Tensor) -> PrincipalAxes:
-    """First two principal axes of points `[N, D]`; each points to where its largest entry is positive.
-
-    Raises:
-        InputError: fewer than two dimensions.
-    """
-    if points.shape[1] < 2:
-        raise InputError(f"a latent space of {points.shape[1]} dimension has no plane to look at")
-    centre = points.mean(0)
-    # Of the D x D scatter: there may be fewer points than dimensions, even a single one.
-    values, vectors = torch.linalg.eigh((points - centre).double().T @ (points - centre).double())
-    axes = vectors[:, [-1, -2]].T
-    signs = axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()
-    total = float(values.clamp(min=0).sum())
-    share = [float(value.clamp(min=0)) / total if total > 0 else 0.0 for value in values[[-1, -2]]]
-    return PrincipalAxes(centre, (axes * signs).to(points.dtype), (share[0], share[1]))
 
 
 @dataclass(frozen=True)

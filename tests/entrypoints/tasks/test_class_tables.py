@@ -1,8 +1,9 @@
 import math
 
+import pytest
 import torch
 
-from entrypoints.tasks.evaluate_recognizer import class_rows
+from entrypoints.tasks.class_tables import class_rows
 
 
 def test_precision_recall_and_f1_by_hand() -> None:
@@ -19,5 +20,6 @@ def test_precision_recall_and_f1_by_hand() -> None:
     # Not in the split: left out of the means.
     assert all(math.isnan(float(value)) for value in rows[3][2:5])
     assert rows[4][:2] == ["all", 8]
+    assert rows[4][2] == pytest.approx((3 / 5 + 2 / 3 + 0.0) / 3)
     assert rows[4][3] == (3 / 4 + 1.0 + 0.0) / 3
     assert rows[4][4] == (2 / 3 + 4 / 5 + 0.0) / 3
