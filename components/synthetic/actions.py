@@ -80,15 +80,25 @@ def perform(action: str, performer: Performer, draw: Draw, frames: int | None = 
     Raises:
         InputError: no such action.
     """
-    if action not in ACTIONS:
-        raise InputError(f"synthetic action '{action}' is not one of {', '.join(ACTIONS)}")
     length = draw.integer(_SHORTEST, _LONGEST) if frames is None else frames
-    figure = ACTIONS[action](performer, length, draw)
-    rotations, positions = figure.rotations, figure.positions
-    if performer.left_handed and action in _ONE_HANDED:
-        rotations, positions = mirror(rotations, positions)
+    rotations, positions = act(action, performer, length, draw)
     heading = axis_rotation("Y", torch.tensor(draw.normal(_HEADING), dtype=torch.float64))
     return to_camera(heading, rotations, positions)
+
+
+def act(action: str, performer: Performer, frames: int, draw: Draw) -> tuple[Tensor, Tensor]:
+    """Local rotations `[T, 24, 3, 3]` and joint positions `[T, 24, 3]` of an action (metres, y up, facing +z), done
+    with the performer's own hand.
+
+    Raises:
+        InputError: no such action.
+    """
+    if action not in ACTIONS:
+        raise InputError(f"synthetic action '{action}' is not one of {', '.join(ACTIONS)}")
+    figure = ACTIONS[action](performer, frames, draw)
+    if performer.left_handed and action in _ONE_HANDED:
+        return mirror(figure.rotations, figure.positions)
+    return figure.rotations, figure.positions
 
 
 def mirror(rotations: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:

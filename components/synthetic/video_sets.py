@@ -1,4 +1,4 @@
-"""Folders of synthetic films: written item by item beside their place, renamed into it when whole.
+"""Folders of synthetic films and other things: written item by item beside their place, renamed into it when whole.
 
 A run that was cut off goes on with the item where it stopped. Two processes that write the same set do it once: the
 second waits and finds it there. A folder that was not written here is never touched.
@@ -46,6 +46,8 @@ def write_set(
     finish: Callable[[Path], None] | None = None,
     force: bool = False,
     progress: Progress = no_progress,
+    what: str = "films",
+    version: int = VERSION,
 ) -> bool:
     """Write a set unless it is there with the same settings.
 
@@ -57,6 +59,8 @@ def write_set(
         finish: called with the folder when all items are there, for lists of them.
         force: write it again even if it is there.
         progress: told of each item, also of those that an earlier run had written.
+        what: the items are, in the card, the log and messages.
+        version: changes when the same settings give another set than before; such sets are written anew.
 
     Returns:
         Whether anything was written.
@@ -66,9 +70,9 @@ def write_set(
     """
     folder = Path(folder).expanduser()
     card = {
-        "about": f"Synthetic films ({name}), painted by Troupe from the settings below; nothing in them is real.",
+        "about": f"Synthetic {what} ({name}), made by Troupe from the settings below; nothing in them is real.",
         "set": name,
-        "version": VERSION,
+        "version": version,
         "settings": dict(settings),
     }
     partial = folder.parent / f".{folder.name}.partial"
@@ -82,8 +86,8 @@ def write_set(
                 for old in partial.iterdir():
                     _remove(old)
                 write_json(partial / CARD, card)
-            log.info("painting %d synthetic films to %s", len(items), folder)
-            with progress("films", len(items)) as told:
+            log.info("writing synthetic %s to %s", what, folder)
+            with progress(what, len(items)) as told:
                 for item in items:
                     if not (partial / item.places[-1]).exists():
                         _write_item(partial, item)
@@ -93,7 +97,7 @@ def write_set(
             _put(partial, folder)
     except OSError as error:
         raise InputError(
-            f"cannot write synthetic films to {folder}: {error.strerror or error}.\n"
+            f"cannot write synthetic {what} to {folder}: {error.strerror or error}.\n"
             "Choose another folder (prepare: dataset.folder=<folder>), or free some space"
         ) from error
     return True
@@ -113,7 +117,8 @@ def _is_there(folder: Path, card: Mapping[str, Any]) -> bool:
             f"{folder} holds files that were not written by prepare dataset={card['set']}; they are left alone.\n"
             "Choose another folder (prepare: dataset.folder=<folder>)"
         )
-    return found == card
+    # What it is about is for people: other words are no other set.
+    return {**found, "about": None} == {**card, "about": None}
 
 
 @contextmanager
