@@ -60,6 +60,11 @@ class SkeletonClip:
         """V."""
         return self.keypoint.shape[2]
 
+    @property
+    def planar(self) -> bool:
+        """Whether the keypoints are pixels; else they are 3D."""
+        return self.keypoint.shape[3] == 2
+
 
 @dataclass(frozen=True, eq=False)
 class SkeletonSet:
@@ -99,7 +104,7 @@ class SkeletonSet:
                 skipped[clip.name] = str(error)
         if not skipped:
             return self
-        _report(self.source, skipped, len(self.clips), on_error)
+        report_broken(self.source, skipped, len(self.clips), on_error)
         clips = [clip for clip in self.clips if clip.name not in skipped]
         return replace(self, clips=clips, skipped={**self.skipped, **skipped})
 
@@ -154,7 +159,7 @@ def read_skeleton_set(
         # Its arrays live on in the clip alone.
         annotations[number] = None
     if skipped:
-        _report(str(path), skipped, len(annotations), on_error)
+        report_broken(str(path), skipped, len(annotations), on_error)
     return SkeletonSet(clips, splits, skipped, str(path))
 
 
@@ -297,8 +302,15 @@ def _annotation(clip: SkeletonClip) -> dict[str, Any]:
     return annotation
 
 
-def _report(source: str, skipped: Mapping[str, str], total: int, on_error: str) -> None:
-    """Raise unless broken clips may be left out and some whole ones remain."""
+def report_broken(source: str, skipped: Mapping[str, str], total: int, on_error: str) -> None:
+    """Raise an `InputError` that names broken clips by cause, unless they may be left out and some whole ones remain.
+
+    Args:
+        source: file of the clips.
+        skipped: broken clip -> reason.
+        total: clips there were.
+        on_error: the policy.
+    """
     if on_error == "skip" and len(skipped) < total:
         return
     causes: dict[str, list[str]] = {}
