@@ -37,6 +37,8 @@ def quiet_lightning() -> None:
         r".*resuming from a checkpoint that ended before the epoch ended.*",
         # Numbers about the data are those of all processes already.
         r".*recommended to use `self.log\('data/.*sync_dist=True.*",
+        # A module may look at a batch before it is transferred.
+        r".*overridden `on_before_batch_transfer` in `LightningModule` but have passed.*",
         # Frozen parts of a module are meant to be.
         r".*Found .* module\(s\) in eval mode at the start of training.*",
         r".*Checkpoint directory .* exists and is not empty.*",

@@ -1,0 +1,71 @@
+"""What the models with and without texts share: clips in portions, scores of an epoch, clipping of gradients."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from lightning.pytorch.plugins.precision import MixedPrecision, Precision
+from lightning.pytorch.utilities import GradClipAlgorithmType
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+
+from components.metrics.classification import ClassificationScore
+
+
+def in_chunks(encode: Callable[[Tensor], Tensor], imgs: Tensor, clip_chunk: int | None) -> Tensor:
+    """Results of all clips, a limited number at a time: 20 clips of 17 x 48 x 64 x 64 alone are 267 MB.
+
+    Args:
+        encode: clips `[n, V, T, H, W]` -> `[n, ...]`.
+        imgs: `[B, N, V, T, H, W]`.
+        clip_chunk: n at most; None = all.
+
+    Returns:
+        `[B * N, ...]`.
+    """
+    clips = imgs.flatten(0, 1)
+    if clip_chunk is None or clip_chunk >= len(clips):
+        return encode(clips)
+    return torch.cat([encode(part) for part in clips.split(clip_chunk)])
+
+
+class EvaluationScores(nn.Module):
+    """Loss, top-1, top-5 and mean class accuracy of evaluation epochs, over batches and ranks, each sample once.
+
+    `num_classes` is set when the classes are known; the metrics are made at the first batch.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_classes = 0
+        self.metrics = nn.ModuleDict()
+
+    def add(self, stage: str, loss: Tensor, scores: Tensor, labels: Tensor, index: Tensor | None) -> None:
+        """Add a batch: its mean loss, scores `[B, C]`, labels `[B]` and numbers of its samples `[B]`."""
+        if stage not in self.metrics:
+            self.metrics[stage] = ClassificationScore(self.num_classes).to(scores.device)
+            self.metrics[f"{stage}_loss"] = MeanMetric().to(scores.device)
+        cast(ClassificationScore, self.metrics[stage]).update(scores, labels, index)
+        cast(MeanMetric, self.metrics[f"{stage}_loss"]).update(loss.detach(), weight=len(labels))
+
+    def end(self, stage: str) -> dict[str, Tensor]:
+        """Figures of the epoch by log name, the same on all ranks; the next one starts afresh."""
+        score, loss = cast(ClassificationScore, self.metrics[stage]), cast(MeanMetric, self.metrics[f"{stage}_loss"])
+        named = {f"{stage}/loss": loss.compute()}
+        named |= {f"{stage}/{name}": value for name, value in score.compute().items()}
+        # The numbers of classes may be others in the next epoch of another data set.
+        del self.metrics[stage], self.metrics[f"{stage}_loss"]
+        return named
+
+
+def clip_gradients(
+    plugin: Any, optimizer: torch.optim.Optimizer, value: int | float | None, algorithm: str | None
+) -> bool:
+    """Clip the gradients of a fused optimizer under bfloat16 too; returns whether it was done here.
+
+    Lightning refuses it, as fused optimizers undo the loss scale themselves; bfloat16 has no loss scale.
+    """
+    if not value or not isinstance(plugin, MixedPrecision) or plugin.scaler is not None:
+        return False
+    Precision.clip_gradients(plugin, optimizer, value, GradClipAlgorithmType(algorithm or GradClipAlgorithmType.NORM))
+    return True

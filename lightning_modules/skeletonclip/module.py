@@ -1,0 +1,424 @@
+"""Training of skeleton clips with class texts: what is contrasted with what, what is logged, class scores."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Self, cast
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+
+from components.errors import InputError
+from datamodules.skeletonclip.batch import SkeletonBatch
+from lightning_modules.skeletonclip import objectives
+from lightning_modules.skeletonclip.alignment import Alignment
+from lightning_modules.skeletonclip.class_texts import TokenizedTexts
+from lightning_modules.skeletonclip.embedders import EmbedderKind
+from lightning_modules.skeletonclip.evaluation import EvaluationScores, clip_gradients, in_chunks
+from lightning_modules.skeletonclip.matching import Matching
+from lightning_modules.skeletonclip.momentum import Momentum
+from lightning_modules.skeletonclip.parameter_groups import ENCODER_DECAY, configured_groups, encoder_rules
+from lightning_modules.skeletonclip.recognizer import Pooling, SkeletonClip, Temperature, class_scores, normalised
+
+
+class SkeletonClipModule(LightningModule):
+    """SkeletonCLIP++ in all its variants.
+
+    | variant | settings |
+    |---|---|
+    | Visece | `objective=in_batch`, `pooling=mean_then_embed` or `embed_then_mean` |
+    | ITM | Visece with `matching` |
+    | Momentum | Visece with `momentum` |
+    | PACL in batch | `objective=in_batch`, `pooling=text_weighted` |
+    | PACL, Plus | `objective=all_class`, `pooling=text_weighted` |
+
+    In training each text of the batch is read once, however many samples have it. Evaluation reads the class texts once
+    per epoch, and a frozen text encoder reads them once per fit.
+
+    Logs per epoch `train/loss`, `loss_cls`, `loss_itm` (with matching) and `top1` (among the texts that the loss
+    compares with), `val/` and `test/loss` (cross entropy over all classes, of the mean cosines over a sample's clips
+    and the temperature), `top1`, `top5`, `mean_class_acc`.
+
+    Args:
+        video_encoder, text_encoder: see `SkeletonClip`.
+        tokenizer: see `TokenizedTexts`.
+        optimizer: called with parameter groups.
+        embed_dim, embedder, pooling, alignment, temperature: see `SkeletonClip`.
+        objective: `in_batch` (clips and texts of the batch) or `all_class` (clips and all class texts).
+        gather: `in_batch` has the samples of all ranks as candidates.
+        matching: called with the encoders' width, see `Matching`.
+        momentum: called with the model, see `Momentum`.
+        lr: learning rates of `video_encoder` and `text_encoder`, see `encoder_rules`.
+        encoder_decay: weight decay of the encoders over that of all else.
+        clip_chunk: clips that evaluation encodes at a time; None = all of a batch.
+        texts: one or several per class; None takes those of the data.
+        scheduler: called with the optimizer; None = constant learning rates.
+
+    Raises:
+        InputError: a value is out of range, or settings that exclude each other.
+    """
+
+    matching: Matching | None
+    momentum: Momentum | None
+
+    def __init__(
+        self,
+        video_encoder: nn.Module,
+        text_encoder: nn.Module,
+        tokenizer: Any,
+        optimizer: Callable[[Any], torch.optim.Optimizer],
+        embed_dim: int = 256,
+        embedder: EmbedderKind = "linear",
+        pooling: Pooling = "mean_then_embed",
+        alignment: Alignment | None = None,
+        temperature: Temperature | None = None,
+        objective: Literal["in_batch", "all_class"] = "in_batch",
+        gather: bool = False,
+        matching: Callable[[int], Matching] | None = None,
+        momentum: Callable[[SkeletonClip], Momentum] | None = None,
+        lr: Mapping[str, float | None] | None = None,
+        encoder_decay: float = ENCODER_DECAY,
+        clip_chunk: int | None = 20,
+        texts: Sequence[str] | None = None,
+        scheduler: Callable[..., Any] | None = None,
+    ) -> None:
+        super().__init__()
+        _check(objective, gather, matching, momentum, clip_chunk)
+        encoder_rules(lr, encoder_decay)
+        self.net = SkeletonClip(video_encoder, text_encoder, embed_dim, embedder, pooling, alignment, temperature)
+        self.texts = TokenizedTexts(tokenizer)
+        self.objective = objective
+        self.gather = gather
+        self.matching = None if matching is None else self._matching(matching)
+        self.momentum = None if momentum is None else momentum(self.net)
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.lr = None if lr is None else dict(lr)
+        self.encoder_decay = encoder_decay
+        self.clip_chunk = clip_chunk
+        self.scores = EvaluationScores()
+        # Columns of the classes that training knows; None = of all of them.
+        self.seen: Tensor | None = None
+        self._class_features: Tensor | None = None
+        self._frozen_states: Tensor | None = None
+        if texts is not None:
+            self.set_texts(texts)
+        self.register_load_state_dict_post_hook(_forget)
+
+    def _matching(self, matching: Callable[[int], Matching]) -> Matching:
+        video, text = self.net.video_encoder.width, self.net.text_encoder.width
+        if video != text:
+            raise InputError(
+                f"model.matching reads clips of width {video} with a text encoder of width {text}.\n"
+                f"Set model.video_encoder.bottleneck_dim={text}"
+            )
+        if not getattr(self.net.text_encoder, "cross_attention", True):
+            raise InputError(
+                "model.matching needs a text encoder that looks at clips: set model.text_encoder.cross_attention=true"
+            )
+        return matching(text)
+
+    # --- class texts -------------------------------------------------------------------------------------------------
+
+    def set_texts(self, texts: Sequence[str | Sequence[str]], seen: Sequence[int] | None = None) -> None:
+        """Take the texts of the classes.
+
+        Args:
+            texts: one or several per class.
+            seen: classes that training may use, for protocols with unseen classes; None = all.
+
+        Raises:
+            InputError: no text, or one that is too long.
+        """
+        if self.texts.replace(texts):
+            self.forget_texts()
+            self._frozen_states = None
+        self.seen = None if seen is None or len(seen) == len(self.texts) else torch.tensor(sorted(seen))
+        self.scores.num_classes = len(self.texts)
+
+    def setup(self, stage: str) -> None:
+        """Ask the data for the class texts."""
+        data = getattr(self.trainer, "datamodule", None)
+        found = getattr(data, "label_texts", None)
+        if found is not None:
+            self.set_texts(found, getattr(data, "seen_classes", None))
+        if not len(self.texts):
+            raise InputError(
+                "model.texts=null, and the data name no classes; give data.label_file or model.texts=[wave, run, ...]"
+            )
+        self.scores.num_classes = len(self.texts)
+
+    def with_texts(self, texts: Sequence[str | Sequence[str]]) -> Self:
+        """This module with other class texts; weights are shared, this module keeps its own texts (zero-shot)."""
+        other = copy.copy(self)
+        other._modules = dict(self._modules)
+        other.texts = TokenizedTexts(self.texts.tokenizer).to(self.net.temp.device)
+        other.scores = EvaluationScores()
+        other._class_features = other._frozen_states = None
+        other.set_texts(texts)
+        return other
+
+    def forget_texts(self) -> None:
+        """The weights have changed: read the class texts again when they are next asked for."""
+        self._class_features = None
+
+    def train(self, mode: bool = True) -> Self:
+        if mode:
+            self.forget_texts()
+        return super().train(mode)
+
+    def on_validation_epoch_start(self) -> None:
+        self.forget_texts()  # averaged weights may have come in
+
+    def on_test_epoch_start(self) -> None:
+        self.forget_texts()
+
+    def class_features(self) -> Tensor:
+        """Normalised features of all class texts `[L, E]`, without gradient.
+
+        In eval mode they are kept until weights or texts change, or the next evaluation begins.
+        """
+        kept = self._class_features
+        if kept is not None and kept.device == self.net.temp.device and not self.training:
+            return kept
+        with torch.inference_mode(False), torch.no_grad():
+            features = self._text_features(None)
+        self._class_features = None if self.training else features
+        return features
+
+    def _text_features(self, classes: Tensor | None) -> Tensor:
+        """Normalised features of some classes' texts `[U, E]`; None = of all."""
+        states = self._states(classes)
+        return self.texts.merge(self.net.project_texts(states), classes)
+
+    def _states(self, classes: Tensor | None) -> Tensor:
+        """What the text encoder says, before its projection `[U * K, width]`."""
+        if not self._text_is_frozen():
+            return cast(Tensor, self.net.text_encoder.encode(*self.texts.tokens(classes)))
+        states = self._all_frozen_states()
+        if classes is None:
+            return states
+        return states.view(*self.texts.shares.shape, -1)[classes].flatten(0, 1)
+
+    def _text_is_frozen(self) -> bool:
+        return bool(getattr(self.net.text_encoder, "frozen", False))
+
+    def _all_frozen_states(self) -> Tensor:
+        kept = self._frozen_states
+        if kept is None or kept.device != self.net.temp.device:
+            # Training reads them too, and autograd keeps nothing that was made in inference mode.
+            with torch.inference_mode(False), torch.no_grad():
+                kept = cast(Tensor, self.net.text_encoder.encode(*self.texts.tokens()))
+            self._frozen_states = kept
+        return kept
+
+    # --- training ----------------------------------------------------------------------------------------------------
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Find the classes of a batch while its labels are on the host; on the device that would halt it."""
+        if self.training and isinstance(batch, dict) and "label" in batch:
+            classes, slot = batch["label"].unique(return_inverse=True)
+            batch = {**batch, "classes": classes, "slot": slot}
+        return batch
+
+    def compute_loss(self, batch: SkeletonBatch, epoch: float = 0.0) -> dict[str, Tensor]:
+        """Loss terms of a training batch by name, unweighted, their sum `loss`, and `top1` without gradient.
+
+        Args:
+            batch: `imgs` `[B, N, V, T, H, W]` (all clips of a sample count as samples) and `label` `[B]`.
+            epoch: epochs so far, parts of them included.
+        """
+        self.net.clamp_temperature()
+        imgs, label = batch["imgs"], batch["label"]
+        clips = imgs.shape[1]
+        clips_of_all, labels = imgs.flatten(0, 1), label.repeat_interleave(clips) if clips > 1 else label
+        if self.objective == "all_class":
+            return self._all_class_terms(clips_of_all, labels)
+        if "slot" in batch:
+            classes, slot = cast(Any, batch)["classes"], cast(Any, batch)["slot"]
+        else:
+            classes, slot = label.unique(return_inverse=True)
+        slot = slot.repeat_interleave(clips) if clips > 1 else slot
+        return self._in_batch_terms(clips_of_all, labels, classes, slot, epoch)
+
+    def _encode(self, clips: Tensor, classes: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Frames `[B, T', D]` and class features `[U, E]`."""
+        if self._text_is_frozen():
+            return self.net.video_encoder(clips), self._text_features(classes)
+        # Through `forward`, which torch.compile has compiled if asked to.
+        frames, states = self.net(clips, *self.texts.tokens(classes))
+        return frames, self.texts.merge(self.net.project_texts(states), classes)
+
+    def _all_class_terms(self, clips: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        columns = None if self.seen is None else self._seen_on(labels.device)
+        frames, features = self._encode(clips, columns)
+        if columns is not None:
+            labels = torch.searchsorted(columns, labels)
+        cosines = self.net.class_cosines(frames, features)
+        loss = objectives.all_class(cosines, labels, self.net.temp)
+        top1 = (cosines.detach().argmax(dim=1) == labels).float().mean()
+        return {"loss": loss, "loss_cls": loss, "top1": top1}
+
+    def _seen_on(self, device: torch.device) -> Tensor:
+        assert self.seen is not None
+        self.seen = self.seen.to(device)
+        return self.seen
+
+    def _in_batch_terms(
+        self, clips: Tensor, labels: Tensor, classes: Tensor, slot: Tensor, epoch: float
+    ) -> dict[str, Tensor]:
+        frames, features = self._encode(clips, classes)
+        texts = features[slot]
+        videos = self.net.pool(frames, texts)
+        if self.momentum is None:
+            loss_cls = objectives.in_batch(videos, texts, labels, self.net.temp, self.gather)
+        else:
+            loss_cls = self._momentum_loss(self.momentum, clips, videos, texts, labels, classes, slot, epoch)
+        with torch.no_grad():
+            similarities = objectives.similarity(videos, texts, self.net.temp)
+            top1 = (labels[similarities.argmax(dim=1)] == labels).float().mean()
+        terms = {"loss": loss_cls, "loss_cls": loss_cls, "top1": top1}
+        if self.matching is not None:
+            negatives = self.matching.choose(similarities, labels)
+            tokens = self.texts.pair_tokens(labels)
+            loss_itm = self.matching(self.net.text_encoder, *tokens, frames, labels, negatives)
+            terms |= {"loss": loss_cls + self.matching.weight * loss_itm, "loss_itm": loss_itm}
+        return terms
+
+    def _momentum_loss(
+        self,
+        momentum: Momentum,
+        clips: Tensor,
+        videos: Tensor,
+        texts: Tensor,
+        labels: Tensor,
+        classes: Tensor,
+        slot: Tensor,
+        epoch: float,
+    ) -> Tensor:
+        momentum.follow(self.net)
+        twin = momentum.twin
+        with torch.no_grad():
+            frames, states = twin(clips, *self.texts.tokens(classes))
+            twin_texts = self.texts.merge(twin.project_texts(states), classes)[slot]
+            twin_videos = twin.pool(frames, twin_texts)
+        return cast(
+            Tensor,
+            momentum(videos, texts, twin_videos, twin_texts, labels, self.net.temp, epoch, self.gather),
+        )
+
+    def training_step(self, batch: SkeletonBatch, batch_idx: int) -> Tensor:
+        batches = self.trainer.num_training_batches
+        terms = self.compute_loss(batch, self.current_epoch + batch_idx / max(1.0, float(batches)))
+        named = {f"train/{name}": value.detach() for name, value in terms.items()}
+        self.log_dict(named, on_step=False, on_epoch=True, batch_size=len(batch["label"]), sync_dist=True)
+        return terms["loss"]
+
+    # --- evaluation --------------------------------------------------------------------------------------------------
+
+    def validation_step(self, batch: SkeletonBatch, batch_idx: int) -> None:
+        self._evaluate(batch, "val")
+
+    def test_step(self, batch: SkeletonBatch, batch_idx: int) -> None:
+        self._evaluate(batch, "test")
+
+    def on_validation_epoch_end(self) -> None:
+        self.log_dict(self.scores.end("val"), sync_dist=True)
+
+    def on_test_epoch_end(self) -> None:
+        self.log_dict(self.scores.end("test"), sync_dist=True)
+
+    def _evaluate(self, batch: SkeletonBatch, stage: str) -> None:
+        cosines = self.clip_cosines(batch["imgs"], self.clip_chunk)
+        loss = objectives.all_class(cosines.mean(dim=1), batch["label"], self.net.temp)
+        self.scores.add(
+            stage, loss, class_scores(cosines, self._test_temperature()), batch["label"], batch.get("index")
+        )
+
+    def _test_temperature(self) -> Tensor | None:
+        return self.net.temp.detach() if self.net.temperature.use_at_test else None
+
+    def clip_cosines(self, imgs: Tensor, clip_chunk: int | None = None) -> Tensor:
+        """Cosines of every clip with every class text.
+
+        Args:
+            imgs: `[B, N, V, T, H, W]`.
+            clip_chunk: clips encoded at a time; None = all.
+
+        Returns:
+            `[B, N, L]`, float32.
+        """
+        features = self.class_features()
+        found = in_chunks(
+            lambda clips: self.net.class_cosines(self.net.video_encoder(clips), features), imgs, clip_chunk
+        )
+        return found.unflatten(0, imgs.shape[:2])
+
+    def clip_scores(self, imgs: Tensor, clip_chunk: int | None = None) -> Tensor:
+        """Class scores: softmax of cosines over classes per clip, mean over clips. Arguments as `clip_cosines`.
+
+        Cosines lie in [-1, 1], so that scores are nearly uniform: their order counts. With `temperature.use_at_test`
+        they are probabilities.
+
+        Returns:
+            `[B, L]`, rows sum to 1.
+        """
+        return class_scores(self.clip_cosines(imgs, clip_chunk), self._test_temperature())
+
+    def frame_features(self, imgs: Tensor, clip_chunk: int | None = None) -> Tensor:
+        """Embedded frames `[B * N, T', E]` of `[B, N, V, T, H, W]`, not normalised; PACL weighs these."""
+        return in_chunks(lambda clips: self.net.embed(self.net.video_encoder(clips)).float(), imgs, clip_chunk)
+
+    def video_features(self, imgs: Tensor, clip_chunk: int | None = None) -> Tensor:
+        """One normalised feature per sample `[B, E]`: the mean over its clips.
+
+        With text-weighted frames a clip's feature depends on the text; it is that of the best text then.
+        """
+        features = self.class_features()
+
+        def of(clips: Tensor) -> Tensor:
+            frames = self.net.video_encoder(clips)
+            if self.net.pooling != "text_weighted":
+                return self.net.pool(frames)
+            best = self.net.class_cosines(frames, features).argmax(dim=1)
+            return self.net.pool(frames, features[best])
+
+        return normalised(in_chunks(of, imgs, clip_chunk).unflatten(0, imgs.shape[:2]).mean(dim=1))
+
+    # --- optimisation ------------------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer over encoders and the rest, each with its rate, and the scheduler where there is one."""
+        return configured_groups(
+            self, self.optimizer, self.scheduler, self.lr, self.encoder_decay, trainer=self._trainer
+        )
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """See `clip_gradients`."""
+        if not clip_gradients(self.trainer.precision_plugin, optimizer, gradient_clip_val, gradient_clip_algorithm):
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+
+def _check(objective: str, gather: bool, matching: Any, momentum: Any, clip_chunk: int | None) -> None:
+    if objective not in ("in_batch", "all_class"):
+        raise InputError(f"model.objective='{objective}' is not one of in_batch, all_class")
+    if objective == "all_class":
+        for key, value in (("gather", gather or None), ("matching", matching), ("momentum", momentum)):
+            if value is not None:
+                raise InputError(
+                    f"model.{key} belongs to model.objective=in_batch; all_class compares with all class texts.\n"
+                    f"Set model.objective=in_batch, or leave model.{key} out"
+                )
+    if clip_chunk is not None and clip_chunk < 1:
+        raise InputError(f"model.clip_chunk={clip_chunk} must be at least 1, or null for all clips of a batch")
+
+
+def _forget(module: nn.Module, _: Any) -> None:
+    owner = cast(SkeletonClipModule, module)
+    owner.forget_texts()
+    owner._frozen_states = None
