@@ -4,11 +4,12 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from components.errors import InputError
 from components.spelling import did_you_mean
 from entrypoints.sweep_results import RunResult
+from entrypoints.table_columns import Column
 
 SEED = "seed"
 
@@ -45,18 +46,29 @@ class Row:
 class ResultTable:
     """Rows and columns, ready to be written.
 
-    `settings` and `metrics` are column keys in order, `headings` their titles, `common` what all runs share; `mode` of
-    the monitored metric is "min" or "max"; `grouped` says that rows put seeds together.
+    `columns` are keys in order, `numbers` those of measured quantities (a `Spread` in each row), the others texts;
+    `headings` are their titles, `common` is what all runs share; `mode` of the monitored metric is "min" or "max";
+    `grouped` says that rows put seeds together.
     """
 
     rows: tuple[Row, ...]
-    settings: tuple[str, ...]
-    metrics: tuple[str, ...]
+    columns: tuple[str, ...]
+    numbers: frozenset[str]
     headings: dict[str, str]
     common: dict[str, str]
     monitor: str | None
     mode: str
     grouped: bool
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Keys of the columns of texts."""
+        return tuple(key for key in self.columns if key not in self.numbers)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Keys of the columns of measured quantities."""
+        return tuple(key for key in self.columns if key in self.numbers)
 
     def heading(self, key: str) -> str:
         """Title of a column."""
@@ -66,7 +78,7 @@ class ResultTable:
 def build_table(
     results: Sequence[RunResult],
     *,
-    columns: Sequence[str] | Mapping[str, str] | None = None,
+    columns: Sequence[str] | Mapping[str, str] | Sequence[Column] | None = None,
     sort: str = "monitor",
     descending: bool | None = None,
     group_seeds: bool = True,
@@ -75,8 +87,9 @@ def build_table(
 
     Args:
         results: runs of one sweep or experiment.
-        columns: metrics to show, in order; a mapping gives columns (settings too) their headings. None = the
-            monitored metric and every `test/*`.
+        columns: metrics to show, in order; a mapping gives columns (settings too) their headings. `Column`s make the
+            whole table, behind the settings that differ and that none of them shows. None = the monitored metric and
+            every `test/*`.
         sort: "monitor" (best first), "job" (as they ran), or the name of a column.
         descending: direction of the sort; None = the monitored metric's own direction, other columns ascending.
         group_seeds: put finished runs together that differ in `seed` only.
@@ -88,13 +101,40 @@ def build_table(
     common, varying = split_settings(results)
     grouped = group_seeds and SEED in varying
     settings = tuple(key for key in varying if not (grouped and key == SEED))
-    metrics, headings = _choose_metrics(results, columns, monitor, {*varying, *common})
+    made = [column for column in columns or () if isinstance(column, Column)]
+    if made:
+        results, keys, numbers = _with_columns(results, made, settings)
+        headings: dict[str, str] = {}
+    else:
+        metrics, headings = _choose_metrics(results, columns, monitor, {*varying, *common})  # type: ignore[arg-type]
+        keys, numbers = (*settings, *metrics), frozenset(metrics)
     rows = [_group(runs) for runs in _groups(results, settings, grouped)] if grouped else [_single(r) for r in results]
     if grouped:
         rows += [_single(result) for result in results if not result.finished]
     rows = _sorted(rows, sort, descending, monitor, mode)
     rows = _mark_best(rows, monitor, mode)
-    return ResultTable(tuple(rows), settings, metrics, headings, common, monitor, mode, grouped)
+    return ResultTable(tuple(rows), keys, numbers, headings, common, monitor, mode, grouped)
+
+
+def _with_columns(
+    results: Sequence[RunResult], columns: Sequence[Column], settings: tuple[str, ...]
+) -> tuple[list[RunResult], tuple[str, ...], frozenset[str]]:
+    """Results that carry the columns' values under their headings, all keys in order, and which are numbers."""
+    values = {column.heading: [column.value(result) for result in results] for column in columns}
+    numbers = frozenset(
+        column.heading
+        for column in columns
+        if column.computed or any(isinstance(value, float) for value in values[column.heading])
+    )
+    shown = {name for column in columns for name in column.of}
+    keys = (*(key for key in settings if key not in shown), *values)
+    carrying = []
+    for index, result in enumerate(results):
+        own = {heading: found[index] for heading, found in values.items()}
+        texts = {heading: str(value) for heading, value in own.items() if value is not None and heading not in numbers}
+        floats = {heading: value for heading, value in own.items() if isinstance(value, float)}
+        carrying.append(replace(result, settings={**result.settings, **texts}, metrics={**result.metrics, **floats}))
+    return carrying, keys, numbers
 
 
 def split_settings(results: Sequence[RunResult]) -> tuple[dict[str, str], list[str]]:
@@ -156,9 +196,11 @@ def _single(result: RunResult) -> Row:
 def _group(runs: list[RunResult]) -> Row:
     names = {name for run in runs for name in run.metrics}
     minutes = [run.minutes for run in runs if run.minutes is not None]
+    texts = {key: dict.fromkeys(run.settings.get(key, "") for run in runs) for key in runs[0].settings}
     return Row(
         runs=tuple(run.name for run in runs),
-        settings=runs[0].settings,
+        # Where each seed's run is, for example, differs between them.
+        settings={key: " ".join(values) for key, values in texts.items()},
         metrics={name: spread([run.metrics[name] for run in runs if name in run.metrics]) for name in names},
         n=len(runs),
         minutes=round(statistics.fmean(minutes), 2) if minutes else None,

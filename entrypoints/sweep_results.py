@@ -21,6 +21,8 @@ class RunResult:
 
     `status` is finished, failed, interrupted, killed, running, incomplete (ended without metrics) or not started;
     `reason` says more about every one but finished. `metrics` has the monitored quantity under its name, at its best.
+    `config` is what the run was composed of (an omegaconf `DictConfig`), `card` its `run.json`; None and empty where it
+    left none.
     """
 
     name: str
@@ -31,11 +33,32 @@ class RunResult:
     monitor: str | None = None
     mode: str = "min"
     minutes: float | None = None
+    folder: str = ""
+    config: Any = None
+    card: dict[str, Any] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
         """Whether its numbers count."""
         return self.status == "finished"
+
+    def look_up(self, name: str) -> tuple[Any, bool]:
+        """What the run has under a name, None where it has nothing, and whether that was measured rather than set.
+
+        Args:
+            name: a metric (`test/top1`), a key of the config (`optimizer.lr`), a key of `run.json` (`best_epoch`),
+                `folder` or `minutes`; the first of these that there is.
+        """
+        if name in self.metrics:
+            return self.metrics[name], True
+        value = _select(self.config, name)
+        if value is None:
+            value = self.settings.get(name)
+        if value is not None:
+            return value, False
+        if name == "minutes":
+            return self.minutes, True
+        return (self.folder or None, False) if name == "folder" else (_select(self.card, name), True)
 
 
 def read_results(folder: str | Path) -> list[RunResult]:
@@ -123,6 +146,9 @@ def _read_run(path: Path, name: str) -> RunResult:
         monitor=monitor.get("name"),
         mode=monitor.get("mode", "min"),
         minutes=round(seconds / 60, 2) if isinstance(seconds, int | float) else None,
+        folder=path.as_posix(),
+        config=_read_config(path / ".hydra" / "config.yaml"),
+        card=card,
     )
 
 
@@ -138,6 +164,32 @@ def _outcome(path: Path, card: dict[str, Any], has_metrics: bool) -> tuple[str, 
         return "incomplete", f"finished without {METRICS_JSON}"
     reason = " ".join(str(card.get("error") or "no reason recorded").split())
     return str(status), None if status == "finished" else reason
+
+
+def _read_config(file: Path) -> Any:
+    """The composed config, interpolations open; None where there is none."""
+    from omegaconf import OmegaConf
+
+    content = _read_yaml(file)
+    return OmegaConf.create(content) if isinstance(content, dict) else None
+
+
+def _select(tree: Any, name: str) -> Any:
+    """The value of a dotted key, plain; None where there is none, or where it depends on what ended with the run."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(tree, dict):
+        for part in name.split("."):
+            tree = tree.get(part) if isinstance(tree, dict) else None
+        return tree
+    if tree is None:
+        return None
+    try:
+        value = OmegaConf.select(tree, name)
+        return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+    except OmegaConfBaseException:  # a name that is no key (test/top1), or one filled in by Hydra while it runs
+        return None
 
 
 def _read_metrics(file: Path) -> dict[str, float]:

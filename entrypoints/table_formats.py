@@ -16,16 +16,20 @@ _TEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#
 
 def to_csv(table: ResultTable) -> str:
     """All digits; `<metric>_mean`, `<metric>_std` and `n` where seeds were put together."""
-    columns = ["run", *table.settings]
-    for name in table.metrics:
-        columns += [f"{table.heading(name)}_mean", f"{table.heading(name)}_std"] if table.grouped else [name]
+    columns = ["run"]
+    for name in table.columns:
+        spread = table.grouped and name in table.numbers
+        columns += [f"{table.heading(name)}_mean", f"{table.heading(name)}_std"] if spread else [name]
     columns += (["n"] if table.grouped else []) + ["best", "status", "minutes", "reason"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([table.heading(column) for column in columns])
     for row in table.rows:
-        cells: list[Any] = [" ".join(row.runs), *(row.settings.get(key, "") for key in table.settings)]
-        for name in table.metrics:
+        cells: list[Any] = [" ".join(row.runs)]
+        for name in table.columns:
+            if name not in table.numbers:
+                cells.append(row.settings.get(name, ""))
+                continue
             value = row.metrics.get(name)
             mean = "" if value is None else repr(value.mean)
             std = "" if value is None or value.std is None else repr(value.std)
@@ -62,7 +66,8 @@ def to_latex(table: ResultTable, title: str) -> str:
     shape = "".join("r" if index in numeric else "l" for index in range(len(header)))
     lines = [f"% {title}; needs \\usepackage{{booktabs}}", f"\\begin{{tabular}}{{{shape}}}", "\\toprule"]
     lines += [" & ".join(map(_escape_latex, header)) + r" \\", "\\midrule"]
-    first = 1 + len(table.settings)
+    # From the first number on: an unfinished run has none.
+    first = min({*numeric, 1 + len(table.columns)})
     for row, cells in zip(table.rows, rows, strict=True):
         if not row.finished:
             why = _escape_latex(f"{row.status}: {row.reason}")
@@ -92,12 +97,14 @@ def to_rich(table: ResultTable, title: str) -> "Table":
 
 def cells_of(table: ResultTable) -> tuple[list[str], list[list[str]]]:
     """Header and rows as short texts: numbers with four digits, `mean ± std` where there is a spread."""
-    header = ["run", *(table.heading(key) for key in (*table.settings, *table.metrics))]
+    header = ["run", *(table.heading(key) for key in table.columns)]
     header += (["n"] if table.grouped else []) + ["status", "min"]
     rows = []
     for row in table.rows:
-        cells = [_label(row), *(row.settings.get(key, "") for key in table.settings)]
-        cells += [_number(row.metrics.get(name)) for name in table.metrics]
+        cells = [_label(row)]
+        for name in table.columns:
+            known = name in table.numbers
+            cells.append(_number(row.metrics.get(name)) if known else row.settings.get(name, ""))
         cells += [str(row.n)] if table.grouped else []
         rows.append([*cells, row.status, "" if row.minutes is None else f"{row.minutes:.1f}"])
     return header, rows
@@ -116,9 +123,9 @@ def _number(value: Spread | None) -> str:
 
 
 def _numeric(table: ResultTable) -> set[int]:
-    first = 1 + len(table.settings)
-    count = len(table.metrics) + table.grouped
-    return {*range(first, first + count), first + count + 1}
+    columns = {index for index, name in enumerate(table.columns, start=1) if name in table.numbers}
+    behind = 1 + len(table.columns)
+    return columns | ({behind} if table.grouped else set()) | {behind + table.grouped + 1}
 
 
 def _count(table: ResultTable) -> int:
