@@ -75,10 +75,11 @@ def test_arrays_and_containers_come_through(tmp_path, protocol):
         hnp.array_shapes(min_dims=0, min_side=0, max_side=4),
     ),
     protocol=st.sampled_from([2, 4, 5]),
+    share_bytes=st.booleans(),
 )
-def test_any_array_survives(tmp_path_factory, array, protocol):
+def test_any_array_survives(tmp_path_factory, array, protocol, share_bytes):
     path = write(tmp_path_factory.mktemp("arrays") / "array.pkl", [array], protocol)
-    (loaded,) = load_pickle(path)
+    (loaded,) = load_pickle(path, share_bytes)
     assert loaded.dtype == array.dtype
     np.testing.assert_array_equal(loaded, array)
 
@@ -87,6 +88,19 @@ def test_shared_arrays_stay_shared(tmp_path):
     array = np.ones(3)
     loaded = load_pickle(write(tmp_path / "data.pkl", [array, (array,), {"again": array}]))
     assert loaded[0] is loaded[1][0] is loaded[2]["again"]
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_arrays_keep_the_bytes_of_the_file_where_asked(tmp_path, protocol):
+    content = [np.arange(6.0).reshape(2, 3), np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.arange(3, dtype=">i4")]
+    plain, turned, swapped = load_pickle(write(tmp_path / "data.pkl", content, protocol), share_bytes=True)
+    for mine, theirs in zip((plain, turned, swapped), content, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    for shared in (plain, turned):
+        assert isinstance(shared.base, np.ndarray)
+        assert isinstance(shared.base.base, bytes)
+        assert not shared.flags.writeable
+    assert swapped.dtype.isnative
 
 
 def test_python2_text_is_read_as_latin1(tmp_path):
