@@ -1,3 +1,3 @@
-"""Data of the contrastive random walk: clips of videos to train on, and annotated videos to evaluate on."""
+"""Data of SkeletonCLIP: 2D skeleton clips as heatmap volumes, with class texts."""
 
-from datamodules.videowalk.datamodule import VideoClipsDataModule as VideoClipsDataModule
+from datamodules.skeletonclip.datamodule import SkeletonDataModule as SkeletonDataModule

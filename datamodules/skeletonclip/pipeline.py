@@ -1,7 +1,7 @@
 """From a skeleton clip of a video to keypoints in the canvas of the network: all steps before the heatmaps."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from components.errors import InputError
 from components.keypoints.skeletons import KeypointSkeleton
 from datamodules.skeletonclip import pose_transforms
 from datamodules.skeletonclip.pose_transforms import Box, Compact, Pose, RandomCrop
-from datamodules.skeletonclip.sampling import generator_of, sample_frames, evaluation_frames
+from datamodules.skeletonclip.sampling import evaluation_frames, generator_of, sample_frames
 
 
 class Clips(NamedTuple):
@@ -32,7 +32,7 @@ class TrainPipeline:
         num_clips: clips of a sample.
         short_side: of the picture that is cropped, pixels; None leaves out this resize.
         size: side of the result, pixels.
-        crop: `area` and `ratio` of `RandomCrop`; None does not crop.
+        crop: draws a cut-out; None does not crop.
         flip_prob: chance of a mirrored sample.
         compact: cut down to the persons; None leaves that out.
 
@@ -47,7 +47,7 @@ class TrainPipeline:
         num_clips: int = 1,
         short_side: int | None = 64,
         size: int = 56,
-        crop: Mapping[str, Any] | None = None,
+        crop: RandomCrop | None = None,
         flip_prob: float = 0.5,
         compact: Compact | None = None,
     ) -> None:
@@ -57,8 +57,7 @@ class TrainPipeline:
         self.mirror = np.array(skeleton.joint_mirror)
         self.clip_len, self.num_clips = clip_len, num_clips
         self.short_side, self.size = short_side, size
-        self.crop = None if crop is None else RandomCrop(**{key: tuple(value) for key, value in crop.items()})
-        self.flip_prob, self.compact = flip_prob, compact
+        self.crop, self.flip_prob, self.compact = crop, flip_prob, compact
 
     def __call__(self, keypoint: np.ndarray, score: np.ndarray | None, img_shape: tuple[int, int], seed: int) -> Clips:
         """Draw one sample.

@@ -4,6 +4,7 @@ All of them take and give a `Pose` and leave the one they were given as it is. A
 single coordinate of exactly 0 is left where it is too, as published.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
@@ -133,8 +134,8 @@ class RandomCrop:
         InputError: a range is empty or out of bounds.
     """
 
-    area: tuple[float, float] = (0.56, 1.0)
-    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    area: Sequence[float] = (0.56, 1.0)
+    ratio: Sequence[float] = (3 / 4, 4 / 3)
 
     def __post_init__(self) -> None:
         if len(self.area) != 2 or not 0 < self.area[0] <= self.area[1] <= 1:

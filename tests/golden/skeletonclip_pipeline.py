@@ -9,8 +9,8 @@ import torch
 from components.keypoints.heatmaps import HeatmapVolume
 from components.keypoints.skeletons import load_skeleton
 from datamodules.skeletonclip.pipeline import EvalPipeline, TrainPipeline
-from datamodules.skeletonclip.pose_transforms import Box, Compact, Pose
-from datamodules.skeletonclip.sampling import generator_of, sample_frames, evaluation_frames
+from datamodules.skeletonclip.pose_transforms import Box, Compact, Pose, RandomCrop
+from datamodules.skeletonclip.sampling import evaluation_frames, generator_of, sample_frames
 from tests.golden.harness import Case
 
 # The published lists; `mirror` and `limbs` follow from them.
@@ -64,7 +64,7 @@ def train_pipeline(case: Case) -> None:
         config["num_clips"],
         short_side=int(config["first_resize"].rsplit(" ", 1)[1]),
         size=config["size"],
-        crop={"area": config["area_range"]},
+        crop=RandomCrop(config["area_range"]),
         compact=compact(config),
     )
     steps = pipeline.steps(
