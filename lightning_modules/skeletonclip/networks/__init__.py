@@ -1,0 +1,1 @@
+"""Networks of SkeletonCLIP++: SlowOnly over heatmaps, BERT over class texts, the tokenizer between words and BERT."""
