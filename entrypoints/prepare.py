@@ -16,6 +16,7 @@ _SHOWN = 20
 # These draw a bar of their own.
 _WITH_BAR = (
     "motion",
+    "skeletons",
     "videos",
     "video_shards",
     "synthetic_kinetics",
@@ -41,7 +42,7 @@ def full_keys(arguments: list[str]) -> list[str]:
     if not file.is_file():  # said by whoever checks the choice
         return arguments
     own = set(re.findall(r"^(\w+):", file.read_text(encoding="utf-8"), re.MULTILINE)) - {"force", "defaults"}
-    return [f"dataset.{text}" if text.split("=")[0] in own else text for text in arguments]
+    return [f"dataset.{text}" if re.split(r"[.=]", text)[0] in own else text for text in arguments]
 
 
 def job(cfg: "DictConfig") -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import av
 import numpy as np
 
+# Endings count in any case. Published code takes mp4 only; original Kinetics downloads hold webm and mkv as well.
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv")
 NO_PICTURES = "there is no picture stream in the file that can be decoded"
 # Rates are stored as two whole numbers of 64 bits.
 _LARGEST = 1 << 30

@@ -13,12 +13,12 @@ from components.keypoints.annotations import SkeletonClip, read_skeleton_set
 from components.keypoints.coco_json import CocoClip, read_coco_json
 from components.keypoints.npz_clips import read_npz_clip
 from components.keypoints.openpose import frame_files, read_openpose_folder
+from components.media.video_probe import VIDEO_SUFFIXES
 from components.spelling import did_you_mean
 
 Kind = Literal["auto", "pickle", "coco", "openpose", "npz", "videos"]
 KINDS = ("auto", "pickle", "coco", "openpose", "npz", "videos")
 _PICKLES = (".pkl", ".pickle")
-_VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".gif")
 _NUMBER = re.compile(r"(\d+)")
 
 
@@ -120,7 +120,7 @@ def open_source(
     elif found == "npz":
         items = [_npz(file, _name(file, place), options) for file in _files(place, (".npz",))]
     else:
-        items = [_video(file, _name(file, place), options) for file in _files(place, _VIDEOS)]
+        items = [_video(file, _name(file, place), options) for file in _files(place, VIDEO_SUFFIXES)]
     if not items:
         raise InputError(f"{key}={path}: holds nothing of kind '{found}'")
     twice = _repeated([item.name for item in items])
@@ -132,11 +132,16 @@ def open_source(
 def _kind(place: Path, key: str) -> str:
     known = "a .pkl, a COCO .json, .npz files, folders of OpenPose json files, or videos"
     if place.is_file():
-        for kind, suffixes in (("pickle", _PICKLES), ("coco", (".json",)), ("npz", (".npz",)), ("videos", _VIDEOS)):
+        for kind, suffixes in (
+            ("pickle", _PICKLES),
+            ("coco", (".json",)),
+            ("npz", (".npz",)),
+            ("videos", VIDEO_SUFFIXES),
+        ):
             if place.suffix.lower() in suffixes:
                 return kind
         raise InputError(f"{key}={place}: unknown file type '{place.suffix}'; expected {known}")
-    kinds = {"npz": _files(place, (".npz",)), "videos": _files(place, _VIDEOS)}
+    kinds = {"npz": _files(place, (".npz",)), "videos": _files(place, VIDEO_SUFFIXES)}
     there = [kind for kind, files in kinds.items() if files]
     if frame_files(place) or _openpose_folders(place):
         there.append("openpose")

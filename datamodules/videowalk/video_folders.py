@@ -8,9 +8,8 @@ from stat import S_ISREG
 from typing import NamedTuple
 
 from components.errors import InputError
+from components.media.video_probe import VIDEO_SUFFIXES
 
-# Endings count in any case. The published code takes mp4 only; original Kinetics downloads hold webm and mkv as well.
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv")
 # Not by their beginning alone: Kinetics has classes such as "training dog" and "testifying".
 _SPLIT = re.compile(r"(train(ing)?|val(id|idation)?|test)([_-]?\d+)?", re.IGNORECASE)
 _SHOWN = 8

@@ -26,12 +26,12 @@ from components.cores import usable_cores
 from components.errors import InputError
 from components.files.atomic import atomic_path, check_writable
 from components.files.places import CACHE_FOLDER
-from components.media.video_probe import probe_video
+from components.media.video_probe import VIDEO_SUFFIXES, probe_video
 from components.progress import Progress, no_progress
 from datamodules.videowalk.clip_index import ClipIndex
 from datamodules.videowalk.probe_pool import probe_all
 from datamodules.videowalk.timestamps import TimestampTable
-from datamodules.videowalk.video_folders import VIDEO_SUFFIXES, VideoFile, class_name, find_videos
+from datamodules.videowalk.video_folders import VideoFile, class_name, find_videos
 
 log = logging.getLogger(__name__)
 

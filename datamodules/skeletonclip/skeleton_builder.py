@@ -1,0 +1,332 @@
+"""Makes a set of skeleton clips (pickle, class texts, splits) out of files of users; resumable."""
+
+import csv
+import hashlib
+import io
+import json
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from components.errors import InputError
+from components.files.atomic import atomic_path, check_writable, write_json, write_text
+from components.files.json_files import read_json_object
+from components.files.places import CACHE_FOLDER
+from components.keypoints.annotations import SkeletonClip, SkeletonSet, write_skeleton_set
+from components.keypoints.skeletons import KeypointSkeleton, check_joints
+from components.progress import Progress, no_progress
+from components.spelling import did_you_mean
+from datamodules.skeletonclip.ratio_splits import draw_splits, read_splits
+from datamodules.skeletonclip.sources import Reading, Source, SourceItem
+from datamodules.skeletonclip.texts import ClassTexts, load_class_texts
+
+log = logging.getLogger(__name__)
+
+PICKLE, LABELS = "skeletons.pkl", "labels.csv"
+# Says that we made the set, from what and how.
+CARD = "skeletons.json"
+# Raise it whenever the same file would give other numbers.
+_VERSION = 1
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What becomes of clips that were read; see conf/dataset/skeletons.yaml."""
+
+    labels: str | None = None
+    label_file: str | None = None
+    splits: str | None = None
+    val_ratio: float = 0.2
+    test_ratio: float = 0.0
+    seed: int = 0
+    min_frames: int = 2
+    on_error: Literal["skip", "raise"] = "skip"
+
+    def __post_init__(self) -> None:
+        if self.on_error not in ("skip", "raise"):
+            raise InputError(f"dataset.on_error='{self.on_error}' is not one of skip, raise")
+        if self.min_frames < 1:
+            raise InputError(f"dataset.min_frames={self.min_frames}: expected 1 or more")
+        draw_splits({}, self.val_ratio, self.test_ratio, self.seed)
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What there is now: clips by class and by split, frames, and one line per problem."""
+
+    fresh: bool
+    read: int
+    frames: int
+    persons: int
+    class_names: list[str]
+    clips_per_class: list[int]
+    clips_per_split: dict[str, int]
+    problems: list[str] = field(default_factory=list)
+
+
+def build_skeleton_set(
+    source: Source,
+    output: Path,
+    skeleton: KeypointSkeleton,
+    options: BuildOptions,
+    settings: dict[str, Any] | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> BuildResult:
+    """Write `skeletons.pkl`, `labels.csv` and the card of a set.
+
+    The class of a clip is that of the table `options.labels`, else the one that its file states, else the first folder
+    of its name. Clips whose reading is slow are kept beside the set, so that an interrupted call goes on where it was.
+
+    Args:
+        source: the clips.
+        output: folder of the set.
+        skeleton: joints that every clip must have.
+        settings: what else the numbers depend on, for the cache.
+
+    Raises:
+        InputError: no usable clip, a table that does not fit, a broken clip and `on_error=raise`, or `output` holds
+            other data or cannot be written.
+    """
+    if (output / PICKLE).is_file() and not (output / CARD).is_file():
+        raise InputError(
+            f"dataset.output={output} holds a '{PICKLE}' that was not made here; it is left alone.\n"
+            "Choose another folder with dataset.output=<folder>"
+        )
+    check_writable(output, "dataset.output")
+    keys = {item.name: _key(item, settings) for item in source.items}
+    state = {"options": _plain(options), "files": keys, "skeleton": skeleton.joints, "tables": _tables(options)}
+    state = json.loads(json.dumps(state))
+    known = read_json_object(output / CARD) or {}
+    if known.get("state") == state and (output / PICKLE).is_file() and (output / LABELS).is_file() and not force:
+        return BuildResult(False, **known["result"])
+    table = _label_table(options.labels, [item.name for item in source.items])
+    problems = [*table.problems, *(f"{name}: {reason}" for name, reason in source.skipped.items())]
+    clips, words, read = _read_all(source, skeleton, options, output, keys, force, problems, progress or no_progress)
+    notes: list[str] = []
+    labelled, texts = _labelled(clips, words, table.labels, options.label_file, problems, notes)
+    if options.on_error == "raise" and problems:
+        raise InputError(
+            f"{len(problems)} problems (dataset.on_error=skip leaves these clips out):\n" + "; ".join(problems[:_NAMED])
+        )
+    names = [clip.name for clip in labelled]
+    if options.splits is not None:
+        splits, wrong = read_splits(options.splits, names)
+        problems += wrong
+    else:
+        splits = draw_splits(
+            {clip.name: clip.label for clip in labelled}, options.val_ratio, options.test_ratio, options.seed
+        )
+    counts = Counter(clip.label for clip in labelled)
+    result: dict[str, Any] = {
+        "read": read,
+        "frames": sum(clip.total_frames for clip in labelled),
+        "persons": max(clip.num_persons for clip in labelled),
+        "class_names": texts.names if texts else [],
+        "clips_per_class": [counts[label] for label in range(len(texts))] if texts else [],
+        "clips_per_split": {split: len(members) for split, members in splits.items()},
+        "problems": [*notes, *problems],
+    }
+    # Until all is written the card says that the folder is ours, and that it is not complete.
+    write_json(output / CARD, {"kind": source.kind})
+    write_skeleton_set(output / PICKLE, SkeletonSet(labelled, splits))
+    write_text(output / LABELS, _label_csv(texts))
+    write_json(output / CARD, {"kind": source.kind, "state": state, "result": result | {"read": 0}})
+    return BuildResult(True, **result)
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """Labels of a table by clip name, and what was wrong with it."""
+
+    labels: dict[str, str] | None
+    problems: list[str]
+
+
+def _label_table(path: str | None, names: Sequence[str]) -> _Labels:
+    if path is None:
+        return _Labels(None, [])
+    try:
+        with Path(path).expanduser().open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file, skipinitialspace=True)
+            if not {"name", "label"} <= set(rows.fieldnames or ()):
+                raise InputError(f"dataset.labels={path}: expected the columns name,label; found {rows.fieldnames}")
+            listed = [((row["name"] or "").strip(), (row["label"] or "").strip()) for row in rows]
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise InputError(f"dataset.labels={path}: cannot be read ({error})") from error
+    known = set(names)
+    labels: dict[str, str] = {}
+    problems = []
+    for name, label in listed:
+        # Names of files are as good as those of clips.
+        found = name if name in known else name.rpartition(".")[0]
+        if found not in known:
+            problems.append(f"{Path(path).name}: '{name}' is no clip{did_you_mean(name, known, 0.8)}")
+        elif not label:
+            problems.append(f"{Path(path).name}: '{name}' has no label")
+        else:
+            labels[found] = label
+    if not labels:
+        raise InputError(
+            f"dataset.labels={path} names none of the {len(names)} clips; they are called like '{names[0]}'"
+        )
+    return _Labels(labels, problems)
+
+
+def _read_all(
+    source: Source, skeleton: KeypointSkeleton, options: BuildOptions, output: Path, keys: dict[str, str], force: bool,
+    problems: list[str], progress: Progress,
+) -> tuple[list[SkeletonClip], dict[str, str | None], int]:  # fmt: skip
+    """All usable clips, the texts of their classes where files state them, and how many were not kept from before."""
+    clips: list[SkeletonClip] = []
+    words: dict[str, str | None] = {}
+    read = 0
+    with progress("reading skeletons", len(source.items)) as advance:
+        for item in source.items:
+            try:
+                (clip, text), fresh = _kept(item, output / CACHE_FOLDER / "skeletons" / f"{keys[item.name]}.npz", force)
+                read += fresh
+                check_joints(skeleton, clip.num_joints, "it")
+                if clip.total_frames < options.min_frames:
+                    raise InputError(f"{clip.total_frames} frames, dataset.min_frames={options.min_frames}")
+                problems += [f"{item.name}: {line}" for line in item.problems]
+                clips.append(clip)
+                words[clip.name] = text
+            except InputError as error:
+                problems.append(_line(item, str(error)))
+                if options.on_error == "raise":
+                    raise InputError(f"{problems[-1]}\n(dataset.on_error=skip leaves broken clips out)") from error
+            advance(1)
+    if not clips:
+        listed = "\n".join(problems[:2])
+        raise InputError(f"dataset.source: none of {len(source.items)} clips can be used, for example\n{listed}")
+    return clips, words, read
+
+
+def _line(item: SourceItem, reason: str) -> str:
+    """A problem in one line that begins with the clip's name, which messages of readers repeat as a path."""
+    text = " ".join(reason.split())
+    for path in sorted({*item.files, *(file.parent for file in item.files)}, key=lambda each: -len(str(each))):
+        text = text.replace(f"{path}: ", "", 1) if text.startswith((f"{path}: ", f"video {path}: ")) else text
+    return f"{item.name}: {text.removeprefix('video ')}"
+
+
+def _kept(item: SourceItem, place: Path, force: bool) -> tuple[Reading, bool]:
+    """The clip, from beside the set where it was read before, and whether it was read now."""
+    if not item.slow:
+        return item.read(), True
+    if place.is_file() and not force:
+        try:
+            with np.load(place, allow_pickle=False) as arrays:
+                keypoint, score, shape = arrays["keypoint"], arrays["score"], arrays["img_shape"]
+            size = (int(shape[0]), int(shape[1]))
+            return Reading(SkeletonClip(item.name, None, keypoint, score, size, keypoint.shape[1])), False
+        except (OSError, ValueError, KeyError, EOFError):
+            log.debug("%s is damaged and made again", place)
+    reading = item.read()
+    clip = reading.clip
+    assert clip.score is not None
+    assert clip.img_shape is not None
+    with atomic_path(place) as temporary:
+        np.savez(temporary, keypoint=clip.keypoint, score=clip.score, img_shape=np.array(clip.img_shape))
+    return reading, True
+
+
+def _labelled(
+    clips: Sequence[SkeletonClip], words: dict[str, str | None], table: dict[str, str] | None, label_file: str | None,
+    problems: list[str], notes: list[str],
+) -> tuple[list[SkeletonClip], ClassTexts | None]:  # fmt: skip
+    """Clips with their classes, and the classes' texts; no texts where no clip has any class."""
+    given: dict[str, int | str] = {}
+    for clip in clips:
+        folder, slash, _ = clip.name.partition("/")
+        word = words.get(clip.name)
+        if table is not None:
+            label: int | str | None = table.get(clip.name)
+            if label is None:
+                problems.append(f"{clip.name}: has no row in the table of labels")
+        elif clip.label is not None:
+            label = clip.label
+        else:
+            label = word if word is not None else folder if slash else None
+        if isinstance(label, str) and label.isdecimal():
+            label = int(label)
+        if label is not None:
+            given[clip.name] = label
+    if not given:
+        notes.append("no clip has a class: give dataset.labels=<csv with name,label>, or a folder for each class")
+        return list(clips), None
+    texts = load_class_texts(label_file) if label_file is not None else _own_texts(list(given.values()), notes)
+    result = []
+    for clip in clips:
+        if clip.name not in given:
+            if table is None:
+                problems.append(f"{clip.name}: has no class")
+            continue
+        try:
+            result.append(replace(clip, label=texts.label(_spelled(given[clip.name], texts))))
+        except InputError as error:
+            problems.append(f"{clip.name}: {error}")
+    if not result:
+        raise InputError("dataset.label_file has none of the classes of the clips, for example\n" + problems[-1])
+    return result, texts
+
+
+def _spelled(label: int | str, texts: ClassTexts) -> int | str:
+    """A class as the texts write it: folders are often called `arm_wrestling`."""
+    if isinstance(label, str) and label.casefold() not in {text.casefold() for text in texts.flat}:
+        return label.replace("_", " ")
+    return label
+
+
+def _own_texts(labels: Sequence[int | str], notes: list[str]) -> ClassTexts:
+    """Texts of classes that were found: words in the order of the alphabet, numbers as `class 3`."""
+    words = sorted({label.replace("_", " ") for label in labels if isinstance(label, str)}, key=str.casefold)
+    numbers = {label for label in labels if isinstance(label, int)}
+    if words and numbers:
+        raise InputError(
+            f"some clips name their class ('{words[0]}'), others number it ({min(numbers)}); "
+            "give dataset.label_file=<csv with id,name>"
+        )
+    if numbers:
+        if max(numbers) >= 10_000:
+            raise InputError(f"a clip has the label {max(numbers)}; numbers of classes run from 0 without gaps")
+        notes.append("classes have numbers and no texts; give them with dataset.label_file=<csv with id,name>")
+        words = [f"class {number}" for number in range(max(numbers) + 1)]
+    return ClassTexts(tuple((word,) for word in words), "the classes of the clips")
+
+
+def _label_csv(texts: ClassTexts | None) -> str:
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(["id", "name"])
+    for label, several in enumerate(texts.texts if texts else ()):
+        rows.writerows([label, text] for text in several)
+    return table.getvalue()
+
+
+def _key(item: SourceItem, settings: dict[str, Any] | None) -> str:
+    """Stands for a clip and all that its numbers depend on."""
+    digest = hashlib.sha256(json.dumps([item.name, settings, _VERSION], sort_keys=True, default=str).encode())
+    for file in item.files:
+        stat = file.stat()
+        digest.update(f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _plain(options: BuildOptions) -> dict[str, Any]:
+    return {key: getattr(options, key) for key in options.__dataclass_fields__}
+
+
+def _tables(options: BuildOptions) -> list[int | None]:
+    """When the tables were changed last."""
+    places = [
+        Path(path).expanduser() if path else None for path in (options.labels, options.label_file, options.splits)
+    ]
+    return [place.stat().st_mtime_ns if place is not None and place.is_file() else None for place in places]

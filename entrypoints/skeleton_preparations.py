@@ -1,0 +1,82 @@
+"""`prepare dataset=skeletons`: a set of skeleton clips from keypoint files or videos of one's own."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from components.errors import InputError
+from components.files.atomic import write_json
+from entrypoints.preparations import REPORT, Preparation
+
+
+def skeletons(
+    source: str,
+    output: str,
+    kind: Literal["auto", "pickle", "coco", "openpose", "npz", "videos"] = "auto",
+    labels: str | None = None,
+    label_file: str | None = None,
+    splits: str | None = None,
+    val_ratio: float = 0.2,
+    test_ratio: float = 0.0,
+    seed: int = 0,
+    skeleton: str = "coco17",
+    max_persons: int = 2,
+    img_shape: list[int] | None = None,
+    third: Literal["z", "score"] = "z",
+    min_frames: int = 2,
+    pose: dict[str, Any] | None = None,
+    on_error: Literal["skip", "raise"] = "skip",
+    force: bool = False,
+) -> Preparation:
+    """Write pyskl's annotation pickle, the class texts and a report.
+
+    Raises:
+        InputError: nothing to read, joints that do not fit the skeleton, a broken clip and `on_error=raise`, videos
+            without a pose estimator, or the output cannot be written.
+    """
+    from components.keypoints.pose_estimation import estimator_command
+    from components.keypoints.skeletons import load_skeleton
+    from datamodules.skeletonclip.skeleton_builder import CARD, LABELS, PICKLE, BuildOptions, build_skeleton_set
+    from datamodules.skeletonclip.sources import SourceOptions, open_source
+    from entrypoints.tasks.progress import progress
+
+    place, given = Path(output).expanduser(), pose or {}
+    unknown = sorted(set(given) - {"python", "command"})
+    if unknown:
+        raise InputError(f"dataset.pose.{unknown[0]}: unknown key; expected python or command")
+
+    def estimator() -> list[str]:
+        return estimator_command(given.get("python"), given.get("command"))
+
+    joints = load_skeleton(skeleton)
+    options = BuildOptions(labels, label_file, splits, val_ratio, test_ratio, seed, min_frames, on_error)
+    reading = SourceOptions(max_persons, img_shape, third, estimator)
+    found = open_source(source, kind, reading, "dataset.source")
+    settings: dict[str, Any] = {"max_persons": max_persons, "img_shape": img_shape, "third": third}
+    if found.kind == "videos":
+        settings["pose"] = estimator()
+    done = build_skeleton_set(found, place, joints, options, settings, force, progress)
+    counts = dict(zip(done.class_names, done.clips_per_class))
+    lines = [
+        f"{sum(done.clips_per_split.values())} clips in splits ("
+        + ", ".join(f"{split} {count}" for split, count in done.clips_per_split.items())
+        + f"), {done.frames} frames, at most {done.persons} persons, {len(counts)} classes; {done.read} read now"
+    ]
+    lines += [f"  {label:2d} {name}: {count} clips" for label, (name, count) in enumerate(counts.items())]
+    report = place / REPORT
+    write_json(
+        report,
+        {
+            "source": source,
+            "kind": found.kind,
+            "card": CARD,
+            "clips_per_class": counts,
+            "clips_per_split": done.clips_per_split,
+            "problems": done.problems,
+        },
+    )
+    changed = "" if skeleton == "coco17" else f" data.skeleton={skeleton}"
+    next_step = (
+        f"python -m entrypoints.train experiment=skeletonclip_pacl data=skeletons data.ann_file={place / PICKLE} "
+        f"data.label_file={place / LABELS}{changed}"
+    )
+    return Preparation(place, done.fresh, lines, next_step, done.problems, report)
