@@ -1,4 +1,4 @@
-"""What `prepare` can do with synthetic films, one function per set. Each writes only what is missing."""
+"""What `prepare` can do with synthetic films and skeletons, one function per set. Each writes only what is missing."""
 
 from pathlib import Path
 
@@ -95,6 +95,35 @@ def synthetic_vip(
 
     fresh = write_vip(folder, videos, frames, height, width, seed, force, progress)
     return _evaluation(folder, fresh, f"{videos} synthetic videos with body parts", frames, width, height, seed)
+
+
+def synthetic_skeletons(
+    folder: str,
+    train_clips: int = 30,
+    val_clips: int = 8,
+    test_clips: int = 12,
+    view_angle: float = 75.0,
+    seed: int = 0,
+    force: bool = False,
+) -> Preparation:
+    """Write 2D skeletons of our body in action in pyskl's format.
+
+    Raises:
+        InputError: a number is out of range; the folder holds something else or cannot be written.
+    """
+    from components.synthetic.skeleton_clips import CLASS_TEXTS, SHEET, write_skeletons
+    from entrypoints.tasks.progress import progress
+
+    fresh = write_skeletons(folder, train_clips, val_clips, test_clips, view_angle, seed, force, progress)
+    place = Path(folder).expanduser()
+    lines = [
+        f"{train_clips} synthetic clips to train, {val_clips} to validate and {test_clips} to test on "
+        f"of each of {len(CLASS_TEXTS)} classes, seed {seed}",
+        f"clips of each class to look at: {place / SHEET}",
+    ]
+    return Preparation(
+        place, fresh, lines, f"python -m entrypoints.train experiment=skeletonclip_pacl data.root={folder}"
+    )
 
 
 def _evaluation(folder: str, fresh: bool, what: str, frames: int, width: int, height: int, seed: int) -> Preparation:

@@ -57,9 +57,9 @@ class Motion:
         length = torch.linalg.vector_norm(ray, dim=-1, keepdim=True)
         ray = ray / length
         offset = self.solids[:, None] - self.keypoints[:, :, None]  # T 17 S 3
-        along = (offset @ ray[..., None]).squeeze(-1).clamp(min=0.0)
-        away = offset.square().sum(-1) - 2 * along * (offset @ ray[..., None]).squeeze(-1) + along.square()
-        blocked = (away < self.radii**2) & (along < length) & ~_own_solids()
+        along = (offset @ ray[..., None]).squeeze(-1)
+        away = offset.square().sum(-1) - along.square()
+        blocked = (away < self.radii**2) & (along > 0) & (along < length) & ~_own_solids()
         return blocked.any(-1)
 
     def placed(self, turn: float, position: Tensor) -> "Motion":
