@@ -23,6 +23,7 @@ _WITH_BAR = (
     "synthetic_davis",
     "synthetic_jhmdb",
     "synthetic_vip",
+    "synthetic_skeletons",
 )
 
 
