@@ -152,7 +152,7 @@ def read_skeleton_set(
                 raise InputError(f"keypoint has {clip.num_joints} joints, the clips before it have {joints}")
             joints = clip.num_joints
         except InputError as error:
-            skipped[name] = str(error)
+            skipped[name] = clip_fault(name, error)
         else:
             names[name] = number
             clips.append(clip)
@@ -243,10 +243,7 @@ def _clip(annotation: Mapping[str, Any], name: str, default_shape: tuple[int, in
             "it has no img_shape: (height, width) of its pictures, which heatmaps need "
             "(or state one for all clips with data.img_shape=[height,width])"
         )
-    try:
-        return SkeletonClip(name, None if label is None else int(label), keypoint, score, pair, int(total))
-    except InputError as error:
-        raise InputError(str(error).removeprefix(f"clip '{name}': ")) from error
+    return SkeletonClip(name, None if label is None else int(label), keypoint, score, pair, int(total))
 
 
 def _floats(values: Any, key: str) -> np.ndarray:
@@ -300,6 +297,11 @@ def _annotation(clip: SkeletonClip) -> dict[str, Any]:
     if clip.img_shape is not None:
         annotation |= {"img_shape": clip.img_shape, "original_shape": clip.img_shape}
     return annotation
+
+
+def clip_fault(name: str, error: InputError) -> str:
+    """What is wrong with a clip, without its name."""
+    return str(error).removeprefix(f"clip '{name}': ")
 
 
 def report_broken(source: str, skipped: Mapping[str, str], total: int, on_error: str) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from components.errors import InputError
-from components.keypoints.annotations import SkeletonClip, SkeletonSet, report_broken
+from components.keypoints.annotations import SkeletonClip, SkeletonSet, clip_fault, report_broken
 from components.keypoints.camera import ProjectedJoints
 
 
@@ -35,7 +35,8 @@ def in_pixels(
     if camera is None:
         raise InputError(
             f"{skeletons.source}: clip '{first.name}' has 3D joints and no img_shape, but heatmaps need pixels.\n"
-            "Take the file with 2D keypoints, or project with data.camera.kind=perspective or drop_z"
+            "Take a file of 2D keypoints, or project: "
+            "'data.camera={_target_:components.keypoints.camera.JointCamera,kind:drop_z}' (or kind:perspective)"
         )
     clips: list[SkeletonClip] = []
     skipped: dict[str, str] = {}
@@ -43,7 +44,7 @@ def in_pixels(
         try:
             clips.append(clip if clip.planar else _projected(clip, camera))
         except InputError as error:
-            skipped[clip.name] = str(error)
+            skipped[clip.name] = clip_fault(clip.name, error)
     if skipped:
         report_broken(skeletons.source, skipped, len(skeletons), on_error)
     return replace(skeletons, clips=clips, skipped={**skeletons.skipped, **skipped})
@@ -51,8 +52,8 @@ def in_pixels(
 
 def _projected(clip: SkeletonClip, camera: Callable[[np.ndarray], ProjectedJoints]) -> SkeletonClip:
     found = camera(clip.keypoint)
-    kind = clip.keypoint.dtype
+    # Halves where the file has them, unless joints close to the lens lie so far outside that steps exceed 2 pixels.
+    small = clip.keypoint.dtype == np.float16 and np.abs(found.keypoint).max() < 4096
+    pixels = found.keypoint.astype(np.float16) if small else found.keypoint
     score = found.score if clip.score is None else found.score * clip.score
-    return replace(
-        clip, keypoint=found.keypoint.astype(kind), score=score.astype(np.float16), img_shape=found.img_shape
-    )
+    return replace(clip, keypoint=pixels, score=score.astype(np.float16), img_shape=found.img_shape)

@@ -15,6 +15,7 @@ from components.errors import InputError
 from components.keypoints.annotations import SkeletonSet, read_skeleton_set
 from components.keypoints.camera import JointCamera
 from components.keypoints.heatmaps import HeatmapVolume
+from components.keypoints.projection import in_pixels
 from components.keypoints.skeletons import load_skeleton
 from components.synthetic.video_sets import CARD as SYNTHETIC_CARD
 from datamodules.loading import batch_to_load, epoch_to_load, make_loader
@@ -38,12 +39,13 @@ class SkeletonDataModule(LightningDataModule):
 
     Args:
         root: the annotation pickle, or the folder that holds it.
-        ann_file: name of the pickle in `root`; None takes the only one there.
+        ann_file: name of the pickle in a folder `root`; None takes the only one there.
         label_file: texts of the classes: `ntu60`, `ntu120`, `hmdb51`, `ucf101`, or a csv; None takes `labels.csv`
             beside the pickle.
         wording: of a known data set's texts: `corrected`, `published` or `infinitive`.
         templates: sentences that every text is put into, like `a person is {}`.
         train_split, val_split, test_split: names of splits of the pickle; None takes all clips.
+        fold: number that stands for `{fold}` in those names.
         folds: make that many folds, which bring the splits `train1`, `test1`, ...
         split_seed: of the folds.
         unseen_classes: names or numbers of classes that only the test has, see `make_sides`.
@@ -85,6 +87,7 @@ class SkeletonDataModule(LightningDataModule):
         train_split: str | None = "train",
         val_split: str | None = "val",
         test_split: str | None = "val",
+        fold: int = 1,
         folds: int | None = None,
         split_seed: int = 0,
         unseen_classes: Sequence[str | int] | None = None,
@@ -126,7 +129,10 @@ class SkeletonDataModule(LightningDataModule):
         self.ann_file, self.label_file = ann_file, label_file
         self.wording: Wording = wording
         self.templates = list(templates)
-        self._splits: dict[Stage, str | None] = {"train": train_split, "val": val_split, "test": test_split}
+        splits: dict[Stage, str | None] = {"train": train_split, "val": val_split, "test": test_split}
+        self._splits: dict[Stage, str | None] = {
+            stage: None if split is None else split.replace("{fold}", str(fold)) for stage, split in splits.items()
+        }
         self.folds, self.split_seed = folds, split_seed
         self.unseen_classes = list(unseen_classes or ())
         self.unseen_among: Among = unseen_among
@@ -203,10 +209,10 @@ class SkeletonDataModule(LightningDataModule):
         Raises:
             InputError: it is not there, or `root` has several.
         """
-        if self.ann_file is not None:
-            return self.root / Path(self.ann_file).expanduser()
         if self.root.is_file():
             return self.root
+        if self.ann_file is not None:
+            return self.root / Path(self.ann_file).expanduser()
         found = sorted([*self.root.glob("*.pkl"), *self.root.glob("*.pickle")])
         if len(found) == 1:
             return found[0]
@@ -227,8 +233,9 @@ class SkeletonDataModule(LightningDataModule):
 
     @cached_property
     def skeletons(self) -> SkeletonSet:
-        """All clips of the pickle, with folds where they are asked for."""
-        skeletons = read_skeleton_set(self.ann_path, self.skeleton, on_error=self.on_error, img_shape=self.img_shape)
+        """All clips of the pickle in pixels, with folds where they are asked for."""
+        read = read_skeleton_set(self.ann_path, self.skeleton, on_error=self.on_error, img_shape=self.img_shape)
+        skeletons = in_pixels(read, self.camera, self.on_error)
         return skeletons if self.folds is None else add_folds(skeletons, self.folds, self.split_seed)
 
     @cached_property

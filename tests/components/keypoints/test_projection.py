@@ -36,6 +36,14 @@ def test_clips_get_pixels_scores_and_an_image_shape(kind):
     assert found.splits == {"train": ["a"]}
 
 
+def test_joints_close_to_the_lens_are_kept_in_singles():
+    clip = solid(distance=0.0)
+    clip.keypoint[0, 0, 0] = (1.0, 0.0, 0.002)
+    found = in_pixels(SkeletonSet([clip]), JointCamera(eye=(0.0, 0.0, 0.0)))
+    assert found.clips[0].keypoint.dtype == np.float32
+    assert np.isfinite(found.clips[0].keypoint).all()
+
+
 def test_without_a_camera_3d_clips_are_an_error():
     with pytest.raises(InputError, match=r"clip 'a' has 3D joints and no img_shape.*\n.*data\.camera"):
         in_pixels(SkeletonSet([solid()]), None)
