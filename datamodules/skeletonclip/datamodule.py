@@ -298,7 +298,7 @@ class SkeletonDataModule(LightningDataModule):
         if stage not in self._datasets:
             side = self.sides[stage]
             self._datasets[stage] = SkeletonDataset(
-                side.clips, side.labels, self.pipelines[stage], self.camera, trim=self.heatmap.use_score
+                side.clips, side.labels, self.pipelines[stage], trim=self.heatmap.use_score
             )
         return self._datasets[stage]
 

@@ -10,7 +10,6 @@ from torch.utils.data import Dataset, get_worker_info
 
 from components.errors import InputError
 from components.keypoints.annotations import SkeletonClip
-from components.keypoints.camera import JointCamera
 from components.keypoints.heatmaps import EPS, HeatmapVolume
 from datamodules.samplers import Draw
 from datamodules.skeletonclip.batch import KeypointBatch, SkeletonBatch, Stage
@@ -45,11 +44,10 @@ class SkeletonDataset(Dataset):
         clips: of the split, in its order.
         labels: `[N]` class of each, as the model counts them.
         pipeline: draws the clips of a sample.
-        camera: makes 2D keypoints of 3D ones, each time anew.
         trim: leave out persons of whom nothing is drawn (where heights of blobs are scores).
 
     Raises:
-        InputError: a clip has 3D keypoints and there is no camera.
+        InputError: a clip has 3D keypoints.
     """
 
     def __init__(
@@ -57,17 +55,15 @@ class SkeletonDataset(Dataset):
         clips: Sequence[SkeletonClip],
         labels: np.ndarray,
         pipeline: Pipeline,
-        camera: JointCamera | None = None,
         trim: bool = True,
     ) -> None:
         self.clips, self.labels = list(clips), np.asarray(labels, dtype=np.int64)
-        self.pipeline, self.camera, self.trim = pipeline, camera, trim
+        self.pipeline, self.trim = pipeline, trim
         for clip in self.clips:
-            if clip.img_shape is None and camera is None:
-                what = "3D keypoints" if clip.keypoint.shape[-1] == 3 else "keypoints"
+            if not clip.planar:
                 raise InputError(
-                    f"clip '{clip.name}' has {what} and no img_shape, which heatmaps need: (height, width) in pixels.\n"
-                    "Project 3D joints with data.camera._target_=components.keypoints.camera.JointCamera"
+                    f"clip '{clip.name}' has 3D keypoints and no img_shape, which heatmaps need: (height, width) in "
+                    "pixels.\nProject it with components.keypoints.projection.in_pixels"
                 )
 
     def __len__(self) -> int:
@@ -77,14 +73,8 @@ class SkeletonDataset(Dataset):
         """A sample by its number, or by number and seed."""
         sample, seed = (draw, 0) if isinstance(draw, int) else draw
         clip = self.clips[sample]
-        keypoint, score, img_shape = clip.keypoint, clip.score, clip.img_shape
-        if img_shape is None:
-            assert self.camera is not None
-            try:
-                keypoint, score, img_shape = self.camera(keypoint)
-            except InputError as error:
-                raise InputError(f"clip '{clip.name}': {error}") from error
-        drawn = self.pipeline(keypoint, score, img_shape, seed)
+        assert clip.img_shape is not None
+        drawn = self.pipeline(clip.keypoint, clip.score, clip.img_shape, seed)
         if self.trim and drawn.score.shape[1] > 1:
             drawn = _present(drawn)
         return {
