@@ -264,7 +264,7 @@ def _image_shape(shape: Any) -> tuple[int, int] | None:
 
 
 def _is_size(side: Any) -> bool:
-    return isinstance(side, int | float | np.integer | np.floating) and 0 < side < 1e6 and int(side) == side
+    return isinstance(side, int | float | np.integer | np.floating) and bool(0 < side < 1e6 and int(side) == side)
 
 
 def _fault(clip: SkeletonClip) -> str | None:
