@@ -42,6 +42,7 @@ bench: $(VENV)/.installed
 	$(PY) -m benchmarks.generate
 	$(PY) -m benchmarks.propagation
 	$(PY) -m benchmarks.vertex_memory
+	$(PY) -m benchmarks.heatmaps
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

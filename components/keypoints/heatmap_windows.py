@@ -5,32 +5,32 @@ pixel there and here.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 _REACH = 3.0  # in sigmas
+# Windows whose sides differ by less are made together, pixels.
+_STEP = 8
 
 
-@dataclass
-class Patches:
-    """Pixels of many windows, each at most once per window.
-
-    Windows of one size: values `[..., h, w]`, rows `[..., h]`, columns `[..., w]`, and `owner` is None. Windows of any
-    size: all three `[P]`, and `owner` `[P]` counts the windows.
-    """
+class Patches(NamedTuple):
+    """Windows of one size, each pixel at most once per window."""
 
     values: Tensor
+    """`[..., h, w]` float32."""
     rows: Tensor
+    """`[..., h]` int64, pixels of the canvas."""
     columns: Tensor
+    """`[..., w]` int64."""
     owner: Tensor | None = None
+    """`[n]` which windows these are, where the leading shape is `[n]` and others have another size."""
 
     def places(self, starts: Tensor, columns: Tensor, width: int) -> Tensor:
-        """Place of every value in flat memory; `starts` `[...]` are where the canvases of the windows begin."""
-        if self.owner is None:
-            return (starts[..., None] + self.rows * width)[..., None] + columns[..., None, :]
-        return starts.reshape(-1)[self.owner] + self.rows * width + columns
+        """Place of every value in flat memory; `starts` are where the canvases of all windows begin."""
+        begins = starts if self.owner is None else starts.reshape(-1)[self.owner]
+        return (begins[..., None] + self.rows * width)[..., None] + columns[..., None, :]
 
 
 def keypoint_patches(points: Tensor, heights: Tensor, size: tuple[int, int], sigma: float) -> Patches:
@@ -50,12 +50,18 @@ def keypoint_patches(points: Tensor, heights: Tensor, size: tuple[int, int], sig
 def _axis(middle: Tensor, length: int, sigma: float) -> tuple[Tensor, Tensor]:
     """Pixels that lie in the canvas `[..., k]`, and the Gaussian at them, 0 outside of the window."""
     low, high = bounds(middle, middle, length, sigma)
-    most = min(int(2 * _REACH * sigma) + 2, length)
-    # A window at the border begins earlier rather than ends outside: no pixel comes twice.
-    pixels = low.clamp(0, length - most)[..., None] + torch.arange(most, device=low.device)
-    inside = (pixels >= low[..., None]) & (pixels < high[..., None])
+    pixels, inside = _pixels(low, high, min(int(2 * _REACH * sigma) + 2, length), length)
     distance = pixels - middle[..., None]
     return pixels, torch.exp(distance.square() / (-2 * sigma**2)) * inside
+
+
+def _pixels(low: Tensor, high: Tensor, count: int, length: int) -> tuple[Tensor, Tensor]:
+    """`count` pixels from `low` on `[..., count]`, and which of them lie before `high`.
+
+    At the border they begin earlier rather than end outside: no pixel comes twice.
+    """
+    pixels = low.clamp(0, length - count)[..., None] + torch.arange(count, device=low.device)
+    return pixels, (pixels >= low[..., None]) & (pixels < high[..., None])
 
 
 def bounds(first: Tensor, last: Tensor, length: int, sigma: float) -> tuple[Tensor, Tensor]:
@@ -67,18 +73,18 @@ def bounds(first: Tensor, last: Tensor, length: int, sigma: float) -> tuple[Tens
     return low.to(torch.int64), (high.to(torch.int64) + 1).clamp(max=length)
 
 
-@dataclass
-class _Segments:
+class _Segments(NamedTuple):
     """Limbs that are to be drawn; `[...]` each, coordinates in pixels."""
 
     ax: Tensor
     ay: Tensor
     ux: Tensor
-    uy: Tensor
     """from end a to end b"""
+    uy: Tensor
     over_length: Tensor
-    """1 / squared length"""
+    """1 / squared length, 0 where the limb is a point"""
     heights: Tensor
+    """0 where nothing is drawn"""
     left: Tensor
     right: Tensor
     top: Tensor
@@ -87,8 +93,10 @@ class _Segments:
 
 def limb_patches(
     points: Tensor, scores: Tensor, size: tuple[int, int], sigma: float, limbs: Sequence[tuple[int, int]], eps: float
-) -> Patches:
+) -> list[Patches]:
     """Ridges along limbs; a limb shorter than a pixel is a blob at its first end.
+
+    Windows of like sizes are made together. The sizes have to be known for that: `limb_canvases` needs none.
 
     Args:
         points: `[..., V, 2]` float32, pixels (x, y).
@@ -98,10 +106,27 @@ def limb_patches(
         limbs: L pairs of joints.
         eps: limbs with an end of less score are not drawn.
     """
-    parts = _segments(points, scores, size, sigma, limbs, eps)
-    if points.device.type == "cpu":
-        return _listed(parts, sigma)
-    return _whole_canvas(parts, size, sigma)
+    segments = _segments(points, scores, size, sigma, limbs, eps)
+    heights, widths = segments.bottom - segments.top, segments.right - segments.left
+    drawn = (segments.heights > 0) & (heights > 0) & (widths > 0)
+    owners = drawn.view(-1).nonzero().squeeze(1)
+    flat = _Segments(*(values.reshape(-1)[owners] for values in segments))
+    heights, widths = heights.view(-1)[owners], widths.view(-1)[owners]
+    kinds = (heights - 1) // _STEP * (size[1] // _STEP + 1) + (widths - 1) // _STEP
+    patches = []
+    for kind in kinds.unique().tolist():
+        chosen = (kinds == kind).nonzero().squeeze(1)
+        window = int(heights[chosen].max()), int(widths[chosen].max())
+        part = _Segments(*(values[chosen] for values in flat))
+        patches.append(_ridges(part, window, size, sigma)._replace(owner=owners[chosen]))
+    return patches
+
+
+def limb_canvases(
+    points: Tensor, scores: Tensor, size: tuple[int, int], sigma: float, limbs: Sequence[tuple[int, int]], eps: float
+) -> Tensor:
+    """As `limb_patches`, whole canvases `[..., L, H, W]`: many times the work, and no waiting for an accelerator."""
+    return _ridges(_segments(points, scores, size, sigma, limbs, eps), size, size, sigma).values
 
 
 def _segments(
@@ -124,40 +149,18 @@ def _segments(
     return _Segments(a[..., 0], a[..., 1], along[..., 0], along[..., 1], over_length, heights, left, right, top, bottom)
 
 
-def _ridge(x: Tensor, y: Tensor, ux: Tensor, uy: Tensor, over_length: Tensor, heights: Tensor, sigma: float) -> Tensor:
-    """Value at places (x, y) seen from end a."""
-    along = ((x * ux + y * uy) * over_length).clamp(0, 1)
-    distance = (x - along * ux).square() + (y - along * uy).square()
-    return torch.exp(distance / (-2 * sigma**2)) * heights
-
-
-def _listed(parts: _Segments, sigma: float) -> Patches:
-    """Only the pixels of the windows, in one list: how many they are must be known, which a CPU does."""
-    widths, sizes = (parts.right - parts.left).clamp(min=0), (parts.bottom - parts.top).clamp(min=0)
-    areas = (widths * sizes * (parts.heights > 0)).reshape(-1)
-    owner = torch.repeat_interleave(areas)
-    place = torch.arange(len(owner)) - (areas.cumsum(0) - areas)[owner]
-    rows = torch.div(place, widths.reshape(-1)[owner], rounding_mode="floor")
-    columns = place - rows * widths.reshape(-1)[owner] + parts.left.reshape(-1)[owner]
-    rows = rows + parts.top.reshape(-1)[owner]
-
-    def of(values: Tensor) -> Tensor:
-        return values.reshape(-1)[owner]
-
-    x, y = columns - of(parts.ax), rows - of(parts.ay)
-    values = _ridge(x, y, of(parts.ux), of(parts.uy), of(parts.over_length), of(parts.heights), sigma)
-    return Patches(values, rows, columns, owner)
-
-
-def _whole_canvas(parts: _Segments, size: tuple[int, int], sigma: float) -> Patches:
-    """Every pixel of every canvas, 0 outside of the windows: nothing that the host would have to wait for."""
-    rows, columns = (torch.arange(side, device=parts.ax.device) for side in size)
-    in_rows = (rows >= parts.top[..., None]) & (rows < parts.bottom[..., None])
-    in_columns = (columns >= parts.left[..., None]) & (columns < parts.right[..., None])
-    x, y = (columns - parts.ax[..., None])[..., None, :], (rows - parts.ay[..., None])[..., None]
-    ux, uy, over_length, heights = (
-        values[..., None, None] for values in (parts.ux, parts.uy, parts.over_length, parts.heights)
-    )
-    values = _ridge(x, y, ux, uy, over_length, heights, sigma) * (in_rows[..., None] & in_columns[..., None, :])
-    shape = parts.ax.shape
-    return Patches(values, rows.expand(*shape, -1), columns.expand(*shape, -1))
+def _ridges(segments: _Segments, window: tuple[int, int], size: tuple[int, int], sigma: float) -> Patches:
+    """Windows of one size (height, width) that hold those of all the segments."""
+    rows, in_rows = _pixels(segments.top, segments.bottom, window[0], size[0])
+    columns, in_columns = _pixels(segments.left, segments.right, window[1], size[1])
+    ux, uy, over_length = (values[..., None, None] for values in (segments.ux, segments.uy, segments.over_length))
+    x = (columns - segments.ax[..., None])[..., None, :]
+    y = (rows - segments.ay[..., None])[..., None]
+    # Everything of the size of the windows is worked on in place: memory is what costs.
+    share = (x * (ux * over_length) + y * (uy * over_length)).clamp_(0, 1)
+    values = torch.addcmul(y, share, uy, value=-1).square_()
+    across = torch.addcmul(x, share, ux, value=-1)
+    values.addcmul_(across, across).mul_(-1 / (2 * sigma**2)).exp_()
+    values *= (in_columns * segments.heights[..., None])[..., None, :]
+    values *= in_rows[..., None]
+    return Patches(values, rows, columns)

@@ -1,8 +1,8 @@
 """Heatmaps of keypoints and limbs: Gaussians cut off at 3 sigma, persons merged by maximum (`GeneratePoseTarget`).
 
 Nothing is painted joint by joint. All keypoint windows have one size, so their Gaussians are two vectors each and one
-outer product for the whole batch; limb windows differ, so their pixels stand in one long list. Values go to their
-places in one step per person. Mirrored copies are the same values at mirrored places.
+outer product for the whole batch; limb windows are made together where their sizes are alike. Values go to their places
+in one step per person. Mirrored copies are the same values at mirrored places.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from components.errors import InputError
-from components.keypoints.heatmap_windows import Patches, keypoint_patches, limb_patches
+from components.keypoints.heatmap_windows import Patches, keypoint_patches, limb_canvases, limb_patches
 from components.keypoints.skeletons import KeypointSkeleton
 
 Kind = Literal["keypoint", "limb"]
@@ -179,7 +179,7 @@ def _volume(
     out: Tensor | None,
 ) -> Tensor:
     """`[B, K, M, T, V, 2]` to `[B, D*K, C, T, H, W]`; D = 2 where `mirror` says which channels change places."""
-    batch, clips, persons, frames, _, _ = keypoint.shape
+    batch, clips, _, frames, _, _ = keypoint.shape
     height, width = scaled_size(size, scaling)
     keypoint = keypoint.float()
     missing = ~keypoint.isfinite().all(-1)
@@ -197,27 +197,65 @@ def _volume(
         volume = out.view(shape).zero_()
     if not volume.numel():
         return volume
-    flat = volume.view(-1)
-    # Where the canvas of (sample, clip, frame, channel) begins.
-    count = torch.arange(flat.numel() // (height * width), device=flat.device) * (height * width)
-    canvases = count.view(batch, copies, clips, channels, frames).transpose(-1, -2)
-    for person in range(persons):
-        points, sure = keypoint[:, :, person], heights[:, :, person]
-        patches = (
-            keypoint_patches(points, sure, (height, width), sigma)
-            if limbs is None
-            else limb_patches(points, sure, (height, width), sigma, limbs, eps)
-        )
-        _merge(flat, canvases[:, 0], patches, width, False, first=person == 0)
-        if mirror is not None:
-            # A flipped picture has channel c where the plain one has mirror[c].
-            order = torch.as_tensor(mirror, device=flat.device)
-            _merge(flat, canvases[:, 1].index_select(-1, order), patches, width, True, first=person == 0)
+    if limbs is None or volume.device.type == "cpu":
+        _draw_windows(volume, keypoint, heights, sigma, eps, limbs, mirror)
+    else:
+        _draw_canvases(volume, keypoint, heights, sigma, eps, limbs, mirror)
     return volume
 
 
-def _merge(flat: Tensor, starts: Tensor, patches: Patches, width: int, mirrored: bool, first: bool) -> None:
+def _draw_windows(
+    volume: Tensor,
+    keypoint: Tensor,
+    heights: Tensor,
+    sigma: float,
+    eps: float,
+    limbs: Sequence[tuple[int, int]] | None,
+    mirror: Sequence[int] | None,
+) -> None:
+    """Draw into `[B, D*K, C, T, H, W]` of zeros, only where joints and limbs reach."""
+    batch, clips, persons, frames, _ = heights.shape
+    channels, (height, width) = volume.shape[2], volume.shape[-2:]
+    flat = volume.view(-1)
+    # Where the canvas of (sample, copy, clip, frame, channel) begins.
+    starts = torch.arange(flat.numel() // (height * width), device=flat.device) * (height * width)
+    canvases = starts.view(batch, -1, clips, channels, frames).transpose(-1, -2)
+    # Where the mirror image of a channel belongs.
+    mirrored = None if mirror is None else canvases[:, 1].index_select(-1, torch.tensor(mirror, device=flat.device))
+    for person in range(persons):
+        points, sure = keypoint[:, :, person], heights[:, :, person]
+        if limbs is None:
+            drawn = [keypoint_patches(points, sure, (height, width), sigma)]
+        else:
+            drawn = limb_patches(points, sure, (height, width), sigma, limbs, eps)
+        for patches in drawn:
+            _merge(flat, canvases[:, 0], patches, patches.columns, width, first=person == 0)
+            if mirrored is not None:
+                _merge(flat, mirrored, patches, width - 1 - patches.columns, width, first=person == 0)
+
+
+def _merge(flat: Tensor, starts: Tensor, patches: Patches, columns: Tensor, width: int, first: bool) -> None:
     """Put patches into canvases that begin at `starts` `[B, K, T, C]`; a pixel keeps the larger value."""
-    columns = width - 1 - patches.columns if mirrored else patches.columns
     places, values = patches.places(starts, columns, width).reshape(-1), patches.values.reshape(-1)
     flat.scatter_(0, places, values if first else torch.maximum(values, flat[places]))
+
+
+def _draw_canvases(
+    volume: Tensor,
+    keypoint: Tensor,
+    heights: Tensor,
+    sigma: float,
+    eps: float,
+    limbs: Sequence[tuple[int, int]],
+    mirror: Sequence[int] | None,
+) -> None:
+    """As `_draw_windows`, for limbs on an accelerator: sample by sample, so that memory stays within bounds."""
+    clips = keypoint.shape[1]
+    for sample, points, sure in zip(volume, keypoint, heights):
+        plain = sample[:clips]
+        canvases = plain.transpose(1, 2)
+        for person in range(points.shape[1]):
+            ridges = limb_canvases(points[:, person], sure[:, person], volume.shape[-2:], sigma, limbs, eps)
+            torch.maximum(canvases, ridges, out=canvases)
+        if mirror is not None:
+            sample[clips:] = plain.index_select(1, torch.tensor(mirror, device=plain.device)).flip(-1)
