@@ -251,7 +251,10 @@ def _floats(values: Any, key: str) -> np.ndarray:
         found = f"an array of {values.dtype}" if isinstance(values, np.ndarray) else f"{type(values).__name__}"
         raise InputError(f"its {key} is {found}, expected an array of numbers")
     # Halves and singles stay as they are; whole numbers and doubles bring nothing but their size.
-    return values if values.dtype in (np.float16, np.float32) else values.astype(np.float32)
+    if values.dtype in (np.float16, np.float32):
+        return values
+    with np.errstate(over="ignore"):  # what becomes infinite is a fault of the clip
+        return values.astype(np.float32)
 
 
 def _image_shape(shape: Any) -> tuple[int, int] | None:
@@ -285,6 +288,8 @@ def _fault(clip: SkeletonClip) -> str | None:
         return "2D keypoints need img_shape, (height, width) in pixels"
     if np.isinf(clip.keypoint).any():
         return "keypoint holds infinite coordinates"
+    if clip.score is not None and np.isinf(clip.score).any():
+        return "keypoint_score holds infinite scores"
     return None
 
 

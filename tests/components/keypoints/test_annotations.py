@@ -107,6 +107,8 @@ FAULTS = [
     ({"keypoint": np.ones((1, 4, 17, 3))}, "3 coordinates and an img_shape"),
     ({"keypoint": np.ones((1, 4, 15, 2)), "keypoint_score": None}, r"15 joints.*'coco17' has 17"),
     ({"keypoint": np.full((1, 4, 17, 2), np.inf)}, "infinite"),
+    ({"keypoint": np.full((1, 4, 17, 2), 1e300)}, "infinite coordinates"),
+    ({"keypoint_score": np.full((1, 4, 17), np.inf)}, "infinite scores"),
     ({"keypoint": None}, "keypoint is NoneType"),
     ({"keypoint": [[1, 2]]}, "keypoint is list"),
     ({"keypoint": np.full((1, 4, 17, 2), "x")}, "keypoint is an array of <U1"),
