@@ -35,7 +35,7 @@ def skeletons(
     """
     from components.keypoints.pose_estimation import estimator_command
     from components.keypoints.skeletons import load_skeleton
-    from datamodules.skeletonclip.skeleton_builder import CARD, LABELS, PICKLE, BuildOptions, build_skeleton_set
+    from datamodules.skeletonclip.skeleton_builder import CARD, BuildOptions, build_skeleton_set
     from datamodules.skeletonclip.sources import SourceOptions, open_source
     from entrypoints.tasks.progress import progress
 
@@ -75,8 +75,11 @@ def skeletons(
         },
     )
     changed = "" if skeleton == "coco17" else f" data.skeleton={skeleton}"
-    next_step = (
-        f"python -m entrypoints.train experiment=skeletonclip_pacl data=skeletons data.ann_file={place / PICKLE} "
-        f"data.label_file={place / LABELS}{changed}"
-    )
+    splits_of = [name for name, count in done.clips_per_split.items() if count]
+    held_back = next((name for name in ("val", "test") if name in splits_of), None)
+    if held_back != "val":  # the config asks for train and val
+        changed += f" data.val_split={held_back or splits_of[-1]} data.test_split={held_back or splits_of[-1]}"
+    if "train" not in splits_of:
+        changed += f" data.train_split={splits_of[0]}"
+    next_step = f"python -m entrypoints.train experiment=skeletonclip_pacl data=skeletons data.root={output}{changed}"
     return Preparation(place, done.fresh, lines, next_step, done.problems, report)

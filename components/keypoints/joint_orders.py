@@ -1,10 +1,13 @@
-"""Where the joints of COCO-17 stand in the joint orders that pose estimators write."""
+"""Where the joints of COCO-17 stand in the joint orders that pose estimators write, and what is made of them."""
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
 from components.errors import InputError
+from components.keypoints.annotations import SkeletonClip
+from components.keypoints.skeletons import SKELETONS, KeypointSkeleton, check_joints
 from components.spelling import did_you_mean
 
 JointOrder = Literal["coco17", "body25", "openpose18", "mediapipe33"]
@@ -32,3 +35,32 @@ def to_coco17(joints: np.ndarray, order: str) -> np.ndarray:
     if joints.shape[-2] != JOINT_COUNTS[order]:
         raise InputError(f"found {joints.shape[-2]} joints; the order {order} has {JOINT_COUNTS[order]}")
     return joints[..., list(COCO17_FROM[order]), :]
+
+
+# Of each joint of another skeleton the joints of COCO-17 that it lies in the middle of.
+_JHMDB15_FROM_COCO17: tuple[tuple[int, ...], ...] = (
+    (5, 6), (5, 6, 11, 12), (0,), (6,), (5,), (12,), (11,), (8,), (7,), (14,), (13,), (10,), (9,), (16,), (15,)
+)  # fmt: skip
+
+
+def fit_joints(clip: SkeletonClip, skeleton: KeypointSkeleton) -> SkeletonClip:
+    """The clip with the joints of a skeleton: COCO-17 becomes JHMDB's 15, whose neck and belly lie between others.
+
+    A joint that lies between others is as sure as the least sure of them, and missing where one of them is.
+
+    Raises:
+        InputError: the clip has another number of joints, and there is no such way from one to the other.
+    """
+    derived = clip.num_joints == 17 and skeleton.joints == SKELETONS["jhmdb15"].joints
+    if not derived or clip.keypoint.shape[3] != 2:
+        check_joints(skeleton, clip.num_joints, f"clip '{clip.name}'")
+        return clip
+    points = np.nan_to_num(clip.keypoint.astype(np.float32))
+    seen = (points != 0).any(-1)
+    score = np.ones(seen.shape, np.float32) if clip.score is None else clip.score.astype(np.float32)
+    score = np.where(seen, score, 0)
+    groups = [list(group) for group in _JHMDB15_FROM_COCO17]
+    found = np.stack([score[..., group].min(-1) for group in groups], axis=-1)
+    middle = np.stack([points[..., group, :].mean(-2) for group in groups], axis=-2)
+    middle[found <= 0] = 0
+    return replace(clip, keypoint=middle, score=found)

@@ -172,7 +172,7 @@ def _draw_pose(
         mask = Image.new("L", (width * _OVERSAMPLE, height * _OVERSAMPLE))
         pen = ImageDraw.Draw(mask)
         for bone in bones:
-            _line(pen, shadow[bone.start], shadow[bone.end], thickness * 0.8, 255)
+            round_line(pen, shadow[bone.start], shadow[bone.end], thickness * 0.8, 255)
         weight = np.asarray(mask.reduce(_OVERSAMPLE), dtype=np.float32)[..., None] / 255
         picture = picture + (np.asarray(_SHADOW, dtype=np.float32) - picture) * (weight * 0.55)
 
@@ -183,7 +183,7 @@ def _draw_pose(
         start, end = spots[bone.start], spots[bone.end]
         inset = (end - start) * 0.5 * min(1.0, thickness * 1.6 / max(1e-6, float(np.hypot(*(end - start)))))
         pen.line([*(start + inset), *(end - inset)], fill=(255, 255, 255, 255), width=round(thickness * 1.55))
-        _line(pen, start, end, thickness, (*bone.color, 255))
+        round_line(pen, start, end, thickness, (*bone.color, 255))
         if bone.end == head:
             x, y = (end + 0.35 * (end - start)).tolist()
             radius = thickness * 1.75
@@ -193,7 +193,9 @@ def _draw_pose(
     return np.round(flesh[..., :3] + picture * (1 - flesh[..., 3:] / 255)).clip(0, 255).astype(np.uint8)
 
 
-def _line(pen: ImageDraw.ImageDraw, start: np.ndarray, end: np.ndarray, thickness: float, color: int | tuple) -> None:
+def round_line(
+    pen: ImageDraw.ImageDraw, start: np.ndarray, end: np.ndarray, thickness: float, color: int | tuple
+) -> None:
     """A line with round ends."""
     (x0, y0), (x1, y1) = start.tolist(), end.tolist()
     pen.line([x0, y0, x1, y1], fill=color, width=max(1, round(thickness)))

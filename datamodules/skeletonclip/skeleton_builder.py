@@ -18,7 +18,8 @@ from components.files.atomic import atomic_path, check_writable, write_json, wri
 from components.files.json_files import read_json_object
 from components.files.places import CACHE_FOLDER
 from components.keypoints.annotations import SkeletonClip, SkeletonSet, write_skeleton_set
-from components.keypoints.skeletons import KeypointSkeleton, check_joints
+from components.keypoints.joint_orders import fit_joints
+from components.keypoints.skeletons import KeypointSkeleton
 from components.progress import Progress, no_progress
 from components.spelling import did_you_mean
 from datamodules.skeletonclip.ratio_splits import draw_splits, read_splits
@@ -192,14 +193,14 @@ def _read_all(
             try:
                 (clip, text), fresh = _kept(item, output / CACHE_FOLDER / "skeletons" / f"{keys[item.name]}.npz", force)
                 read += fresh
-                check_joints(skeleton, clip.num_joints, "it")
+                clip = fit_joints(clip, skeleton)
                 if clip.total_frames < options.min_frames:
                     raise InputError(f"{clip.total_frames} frames, dataset.min_frames={options.min_frames}")
                 problems += [f"{item.name}: {line}" for line in item.problems]
                 clips.append(clip)
                 words[clip.name] = text
             except InputError as error:
-                problems.append(_line(item, str(error)))
+                problems.append(_line(item, str(error).removeprefix(f"clip '{item.name}' ")))
                 if options.on_error == "raise":
                     raise InputError(f"{problems[-1]}\n(dataset.on_error=skip leaves broken clips out)") from error
             advance(1)

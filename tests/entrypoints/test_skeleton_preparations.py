@@ -19,7 +19,7 @@ def test_a_set_with_report_and_next_command(tmp_path):
     done = skeletons(str(source), str(tmp_path / "out"), val_ratio=0.5)
     assert done.fresh
     assert done.lines[0].startswith("4 clips in splits (train 2, val 2), 12 frames, at most 1 persons, 2 classes")
-    assert "data=skeletons data.ann_file=" in done.next_step
+    assert f"data=skeletons data.root={tmp_path / 'out'}" in done.next_step
     assert done.report is not None
     assert json.loads(done.report.read_text())["clips_per_class"] == {"run": 2, "sit": 2}
     assert not skeletons(str(source), str(tmp_path / "out"), val_ratio=0.5).fresh
