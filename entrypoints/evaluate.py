@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 # prepared) -> Report`, whose config has the final `folder` of the results.
 EVALUATIONS: dict[str, str] = {
     "actor": "entrypoints.tasks.actor_protocol",
+    "skeletonclip": "entrypoints.tasks.evaluate_skeletonclip",
     "videowalk": "entrypoints.tasks.evaluate_videowalk",
 }
 
@@ -80,8 +81,9 @@ def evaluate_run(config: Mapping[str, Any]) -> tuple[Report, Path]:
     with result_folder(target, force=True) as folder:
         report: Report = evaluation.evaluate(run, {**config, "folder": target}, device, prepared)
         report.write(folder)
-    # Numbers of some sequences alone are not those of the data.
-    if config["data"]["root"] is None and config.get("sequences") is None:
+    # Numbers of some sequences, or of another split, are not those of the run's data.
+    other = (config["data"]["root"], config["data"].get("ann_file"), config.get("sequences"), config.get("split"))
+    if all(value is None for value in other):
         merge_metrics(run.run_dir / "metrics.json", report.metrics)
     return report, target
 

@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from entrypoints.runs import LoadedRun
 
 # The data of imported checkpoints.
-DATAMODULES: dict[str, str] = {"actor": "datamodules.actor.ActorDataModule"}
+DATAMODULES: dict[str, str] = {
+    "actor": "datamodules.actor.ActorDataModule",
+    "skeletonclip": "datamodules.skeletonclip.SkeletonDataModule",
+}
 
 
 def with_data(run: "LoadedRun", data: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.files.atomic import write_json, write_text
+from components.files.atomic import atomic_path, write_json, write_text
 from components.files.json_files import read_json_object
 from entrypoints.tasks.tables import Table
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class Report:
-    """Flat metrics (`eval/...`, `test/...`), tables, figures and pictures by file name, text files by name and ending.
+    """Flat metrics (`eval/...`, `test/...`), tables, figures, pictures and arrays by file name, text files by name and
+    ending.
 
     Pictures are uint8 `[H, W, 3]`.
     """
@@ -27,9 +28,10 @@ class Report:
     figures: "dict[str, Callable[[], Figure]]" = field(default_factory=dict)
     pictures: "dict[str, Callable[[], np.ndarray]]" = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    arrays: "dict[str, dict[str, np.ndarray]]" = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """Write `metrics.json`, `<table>.csv`, `<table>.md`, `figures/<figure or picture>.png` and the further files.
+        """Write `metrics.json`, `<table>.csv`, `<table>.md`, `figures/<figure or picture>.png`, `<arrays>.npz`, files.
 
         Raises:
             InputError: the folder cannot be written.
@@ -42,10 +44,19 @@ class Report:
             table.write(folder, name)
         for name, text in self.files.items():
             write_text(folder / name, text)
+        for name, arrays in self.arrays.items():
+            _write_arrays(folder / f"{name}.npz", arrays)
         for name, draw in self.figures.items():
             save_figure(folder / "figures" / f"{name}.png", draw())
         for name, paint in self.pictures.items():
             write_png(folder / "figures" / f"{name}.png", paint())
+
+
+def _write_arrays(file: Path, arrays: "dict[str, np.ndarray]") -> None:
+    import numpy as np
+
+    with atomic_path(file) as temporary:
+        np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
 
 
 def merge_metrics(file: Path, metrics: dict[str, float]) -> None:
