@@ -6,7 +6,7 @@ frames to float32, so that a data set takes no more memory than its file.
 
 import pickle
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -89,24 +89,6 @@ class SkeletonSet:
     def labels(self) -> np.ndarray:
         """`[N]` int64 class of every clip, -1 where there is none."""
         return np.array([-1 if clip.label is None else clip.label for clip in self.clips], dtype=np.int64)
-
-    def checked(self, skeleton: KeypointSkeleton, on_error: Literal["skip", "raise"] = "raise") -> "SkeletonSet":
-        """The clips whose joints fit a skeleton.
-
-        Raises:
-            InputError: some do not and `on_error=raise`, or none does.
-        """
-        skipped: dict[str, str] = {}
-        for clip in self.clips:
-            try:
-                check_joints(skeleton, clip.num_joints, "the clip")
-            except InputError as error:
-                skipped[clip.name] = str(error)
-        if not skipped:
-            return self
-        report_broken(self.source, skipped, len(self.clips), on_error)
-        clips = [clip for clip in self.clips if clip.name not in skipped]
-        return replace(self, clips=clips, skipped={**self.skipped, **skipped})
 
 
 def read_skeleton_set(

@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -68,11 +67,6 @@ class ClassTexts:
         """All texts, class after class."""
         return [text for texts in self.texts for text in texts]
 
-    @cached_property
-    def owners(self) -> np.ndarray:
-        """`[len(flat)]` int64 class of every text in `flat`."""
-        return np.repeat(np.arange(len(self.texts)), [len(texts) for texts in self.texts])
-
     def label(self, name: str | int) -> int:
         """The class of a text or number.
 
@@ -83,7 +77,7 @@ class ClassTexts:
             if 0 <= name < len(self):
                 return name
             raise InputError(f"there is no class {name}: {self.source} has {len(self)} (0..{len(self) - 1})")
-        known = {text.casefold(): label for text, label in zip(self.flat, self.owners.tolist())}
+        known = {text.casefold(): label for label, texts in enumerate(self.texts) for text in texts}
         label = known.get(str(name).strip().casefold())
         if label is None:
             hint = did_you_mean(name, self.flat)

@@ -52,7 +52,6 @@ def test_a_users_file(tmp_path):
     assert texts.texts == (("sit, then stand",), ("run", "jog"))
     assert texts.names == ["sit, then stand", "run"]
     assert texts.flat == ["sit, then stand", "run", "jog"]
-    assert texts.owners.tolist() == [0, 1, 1]
     assert texts.label("JOG") == texts.label(1) == 1
     assert texts.take([1]).flat == ["run", "jog"]
 
