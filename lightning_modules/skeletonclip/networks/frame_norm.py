@@ -20,13 +20,13 @@ class FrameBatchNorm(nn.BatchNorm3d):
             raise ValueError(f"expected [B, C, T, H, W] or [B * T, C, H, W], got {input.ndim} dimensions")
 
     def forward(self, input: Tensor) -> Tensor:
-        if not self.training or not _summed_naively(input):
+        if not self.training or self.momentum is None or not _summed_naively(input):
             return super().forward(input)
         mean, variance = _statistics(input.detach())
         with torch.no_grad():
             count = input.numel() // input.shape[1]
-            self.running_mean.lerp_(mean, self.momentum)  # type: ignore[union-attr, arg-type]
-            self.running_var.lerp_(variance * (count / max(count - 1, 1)), self.momentum)  # type: ignore[union-attr, arg-type]
+            self.running_mean.lerp_(mean, self.momentum)  # type: ignore[union-attr]
+            self.running_var.lerp_(variance * (count / max(count - 1, 1)), self.momentum)  # type: ignore[union-attr]
             self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
         return _Normalise.apply(input, self.weight, self.bias, mean, variance, self.eps)  # type: ignore[no-any-return]
 

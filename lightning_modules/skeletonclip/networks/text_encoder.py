@@ -66,7 +66,8 @@ class TextEncoder(nn.Module):
     Attributes:
         width: of a text feature.
         vocab_size: rows of the word embeddings.
-        frozen: as given.
+        frozen: whether text features never change: frozen, and without dropout.
+        cross_attention, encoder_width: as given.
         missing: parameters that the source did not have, which start at random.
         unexpected: names in the source that nothing here takes.
 
@@ -118,7 +119,7 @@ class TextEncoder(nn.Module):
                 f"num_heads={sizes['num_attention_heads']}; expected one"
             )
         self.source, self.pooling, self.width = source, pooling, int(sizes["hidden_size"])
-        self.vocab_size, self.frozen, self._frozen_dropout = vocab_size, frozen, frozen_dropout
+        self.vocab_size, self.frozen = vocab_size, frozen and not frozen_dropout
         self.max_positions = int(sizes["max_position_embeddings"])
         self.embeddings = TextEmbeddings(
             vocab_size, self.max_positions, self.width, sizes["layer_norm_eps"], dropout
@@ -128,7 +129,7 @@ class TextEncoder(nn.Module):
         self.video_projection: nn.Linear | None = None
         if cross_attention and self.encoder_width != self.width:
             self.video_projection = nn.Linear(self.encoder_width, self.width)
-        self.has_cross_attention = cross_attention
+        self.cross_attention = cross_attention
         self.apply(_initialise)
         self.missing: list[str] = []
         self.unexpected: list[str] = []
@@ -177,7 +178,7 @@ class TextEncoder(nn.Module):
         mask = _additive(attention_mask, hidden, input_ids.shape[1])
         frames_mask = None
         if video is not None:
-            if not self.has_cross_attention:
+            if not self.cross_attention:
                 raise InputError(f"{_KEY}.cross_attention=false: matching needs it; set it to true")
             if video.shape[-1] != self.encoder_width:
                 raise InputError(
@@ -193,7 +194,7 @@ class TextEncoder(nn.Module):
 
     def train(self, mode: bool = True) -> "TextEncoder":
         """Training or evaluation; frozen without `frozen_dropout` it stays in evaluation."""
-        return super().train(mode and (self._frozen_dropout or not self.frozen))
+        return super().train(mode and not self.frozen)
 
     def _load(self, state: dict[str, Tensor]) -> None:
         """Take over the weights of a BERT; its word embeddings may lack the tokens that were added."""
@@ -228,8 +229,8 @@ def _layers(sizes: dict[str, Any], dropout: float, cross_attention: bool) -> Any
     from transformers import BertConfig
     from transformers.models.bert.modeling_bert import BertEncoder
 
-    # Its layers have cross-attention only as decoders; what a decoder masks is up to the mask that it is given. Texts of
-    # a dozen tokens gain nothing from fused attention, and written out the numbers are the published ones.
+    # Its layers have cross-attention only as decoders; what a decoder masks is up to the mask that it is given.
+    # Texts of a dozen tokens gain nothing from fused attention, and written out the numbers are the published ones.
     config = BertConfig(
         **sizes, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, is_decoder=cross_attention,
         add_cross_attention=cross_attention, use_cache=False, attn_implementation="eager",
