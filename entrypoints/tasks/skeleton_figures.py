@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from entrypoints.tasks.class_figures import class_mark, draw_points
 from entrypoints.tasks.evaluation_report import Report
 from entrypoints.tasks.tables import Table, Value
@@ -40,6 +38,7 @@ def add_features(
         seed: see `samples`.
         told: called with 1 after every step.
     """
+    import numpy as np
     import torch
 
     from components.projections.principal_axes import principal_axes

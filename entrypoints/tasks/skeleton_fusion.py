@@ -1,14 +1,16 @@
 """Late fusion: class scores of several runs of the same clips, added with factors (keypoint and limb, two streams)."""
 
 from collections.abc import Mapping, Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from components.errors import InputError
 from components.metrics.classification import fuse_scores
 from entrypoints.tasks.evaluation_report import Report
 from entrypoints.tasks.skeleton_report import Judged, add_results, figures_of, judge, score_row
 from entrypoints.tasks.tables import Value
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Factors that papers print for two streams.
 _PUBLISHED = ((1.0, 1.0), (2.0, 1.0), (1.0, 2.0))
@@ -17,7 +19,7 @@ _PUBLISHED = ((1.0, 1.0), (2.0, 1.0), (1.0, 2.0))
 def add_fusion(
     report: Report,
     own: Judged,
-    others: Mapping[str, tuple[list[str], np.ndarray, list[str] | None]],
+    others: "Mapping[str, tuple[list[str], np.ndarray, list[str] | None]]",
     weights: Sequence[float] | None,
 ) -> list[list[Value]]:
     """Metrics `test/fused_2_1_top1`, ... and the scores of the asked factors as `results_fused`.

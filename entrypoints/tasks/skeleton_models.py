@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from components.errors import InputError
 from entrypoints.run_data import with_data
 from entrypoints.tasks.skeleton_scores import Answers, compute_answers, digest_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from entrypoints.runs import LoadedRun
 
 _SETTINGS = "datamodules.skeletonclip.settings"
@@ -45,6 +45,7 @@ class Model:
 
         Clips of seen classes that the run was trained on are left out where classes are unseen.
         """
+        import numpy as np
         import torch
 
         from lightning_modules.skeletonclip.clip_answers import clip_answers
@@ -135,12 +136,14 @@ def _with_classes(run: "LoadedRun", module: Any, texts: Any, unseen: list[int]) 
     return module
 
 
-def read_results(path: str) -> tuple[list[str], np.ndarray, list[str] | None]:
+def read_results(path: str) -> "tuple[list[str], np.ndarray, list[str] | None]":
     """Names, scores `[N, L]` and class names of `results.npz`.
 
     Raises:
         InputError: not such a file.
     """
+    import numpy as np
+
     try:
         with np.load(path, allow_pickle=False) as stored:
             names, scores = stored["sample_names"].tolist(), stored["outputs"].astype(np.float64)

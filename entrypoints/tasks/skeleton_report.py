@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from entrypoints.tasks.class_tables import class_rows, confusion_rows
 from entrypoints.tasks.evaluation_report import Report
 from entrypoints.tasks.tables import Table, Value
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from components.metrics.retrieval import Retrieval
@@ -26,14 +25,14 @@ class Judged:
     """Class scores of N samples held against their labels."""
 
     names: list[str]
-    labels: np.ndarray
-    scores: np.ndarray
+    labels: "np.ndarray"
+    scores: "np.ndarray"
     """`[N, L]`."""
     class_names: list[str]
     confusion: "Tensor"
     """Counts `[true, predicted]`."""
-    predictions: np.ndarray
-    ranks: np.ndarray
+    predictions: "np.ndarray"
+    ranks: "np.ndarray"
     """Place of the true class, from 0 on."""
 
     def top(self, k: int) -> float:
@@ -48,7 +47,7 @@ class Judged:
         return float(mean_class_accuracy(self.confusion))
 
 
-def judge(names: list[str], labels: np.ndarray, scores: np.ndarray, class_names: list[str]) -> Judged:
+def judge(names: list[str], labels: "np.ndarray", scores: "np.ndarray", class_names: list[str]) -> Judged:
     """Hold scores `[N, L]` against labels `[N]`."""
     import torch
 
@@ -86,8 +85,10 @@ def figures_of(judged: Judged) -> dict[str, float]:
     return values
 
 
-def _half_interval(confusion: np.ndarray) -> float:
+def _half_interval(confusion: "np.ndarray") -> float:
     """Half of the 95 % interval of mean class accuracy."""
+    import numpy as np
+
     totals = confusion.sum(1)
     share = (np.diag(confusion) + 2) / (totals + 4)
     variances = np.where(totals > 0, share * (1 - share) / (totals + 4), 0)
@@ -155,6 +156,8 @@ def add_run(report: Report, judged: Judged, split: str) -> dict[str, float]:
 
 def add_results(report: Report, judged: Judged, name: str) -> None:
     """Scores of every sample as `<name>.npz` and `<name>.json`."""
+    import numpy as np
+
     report.arrays[name] = {
         "outputs": judged.scores,
         "sample_names": np.array(judged.names, dtype=str),
@@ -192,6 +195,8 @@ def add_unseen(report: Report, answers: "Answers", unseen: Sequence[int]) -> Non
         answers: of all classes; clips of seen classes may be among the samples.
         unseen: labels.
     """
+    import numpy as np
+
     classes = len(answers.class_names)
     alone = judge_answers(answers.among(unseen))
     rows = [_unseen_row(report, "unseen", f"unseen among the {len(unseen)} unseen", alone)]

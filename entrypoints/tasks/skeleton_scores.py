@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from components.errors import InputError
 from components.files.atomic import atomic_path
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch.utils.data import DataLoader
 
 # Changes when the same settings give other answers than before.
@@ -33,28 +32,34 @@ class Answers:
 
     names: list[str]
     """Of the samples, in the order of the split."""
-    labels: np.ndarray
+    labels: "np.ndarray"
     """`[N]` int64."""
-    answers: np.ndarray
+    answers: "np.ndarray"
     """`[N, K, L]` float32, of every clip: cosines with the texts, or logits of a classifier."""
-    features: np.ndarray
+    features: "np.ndarray"
     """`[N, E]` float32, mean over the clips."""
     class_names: list[str]
     temperature: float | None = None
     """Divisor of the answers; None = none, as published."""
 
-    def probabilities(self) -> np.ndarray:
+    def probabilities(self) -> "np.ndarray":
         """`[N, L]` float64: softmax over the classes of every clip, mean over the clips."""
+        import numpy as np
+
         scaled = self.answers.astype(np.float64) / (1.0 if self.temperature is None else self.temperature)
         powers = np.exp(scaled - scaled.max(axis=2, keepdims=True))
         return (powers / powers.sum(axis=2, keepdims=True)).mean(axis=1)
 
-    def similarities(self) -> np.ndarray:
+    def similarities(self) -> "np.ndarray":
         """`[N, L]` float64, mean answer over the clips."""
+        import numpy as np
+
         return self.answers.astype(np.float64).mean(axis=1)
 
     def among(self, classes: Sequence[int]) -> "Answers":
         """The samples of some classes told apart among these alone; labels are places in `classes`."""
+        import numpy as np
+
         table = np.full(len(self.class_names), -1)
         table[list(classes)] = np.arange(len(classes))
         kept = np.flatnonzero(table[self.labels] >= 0)
@@ -65,7 +70,7 @@ class Answers:
             class_names=[self.class_names[label] for label in classes],
         )
 
-    def take(self, places: np.ndarray) -> "Answers":
+    def take(self, places: "np.ndarray") -> "Answers":
         """Some of the samples."""
         return replace(
             self,
@@ -105,6 +110,8 @@ def compute_answers(
     Raises:
         InputError: an empty split, another number of classes, or answers that are not finite.
     """
+    import numpy as np
+
     if not len(names):
         raise InputError("split: it has no samples; choose another one")
     plan = _plan(loader)
@@ -146,8 +153,9 @@ def _asked(
     loader: "DataLoader",
     parts: list[list[list[Any]]],
     told: Callable[[int], None],
-) -> Iterator[dict[str, np.ndarray]]:
+) -> "Iterator[dict[str, np.ndarray]]":
     """The parts one by one; workers read ahead over their borders."""
+    import numpy as np
     from torch.utils.data import DataLoader
 
     rest = DataLoader(
@@ -170,8 +178,10 @@ def _asked(
         yield {key: np.concatenate(value) for key, value in rows.items()}
 
 
-def _load(file: Path, classes: int) -> dict[str, np.ndarray] | None:
+def _load(file: Path, classes: int) -> "dict[str, np.ndarray] | None":
     """A kept part; None where there is none, or it is damaged."""
+    import numpy as np
+
     try:
         with np.load(file, allow_pickle=False) as stored:
             part = {key: stored[key] for key in _ARRAYS}

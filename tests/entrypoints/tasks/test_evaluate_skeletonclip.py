@@ -165,8 +165,8 @@ def test_what_cannot_be_fused(run: Path, clips: Path, tmp_path: Path) -> None:
     (fewer / "labels.csv").write_text("id,name\n0,a\n1,b\n2,c\n3,d\n")
     with pytest.raises(InputError, match="only scores of the same classes"):
         evaluate(run, f"fuse=[{write_skeleton_run(tmp_path / 'classes', fewer)}]")
+    more = write_clips(tmp_path / "more", per_class=8)
     with pytest.raises(InputError, match="scores of 16 samples, the first one of 12"):
-        more = write_clips(tmp_path / "more", per_class=8)
         evaluate(run, f"fuse=[{write_skeleton_run(tmp_path / 'samples', more)}]")
     np.savez(tmp_path / "bad.npz", outputs=np.zeros((3, 4)))
     with pytest.raises(InputError, match=r"bad\.npz cannot be read"):
@@ -225,7 +225,7 @@ def test_faults(run: Path, tmp_path: Path) -> None:
         evaluate(run, "clip_chunk=many")
     with pytest.raises(InputError, match=r"split.*=testt: .*no such split.*did you mean 'test'"):
         evaluate(run, "split=testt")
-    with pytest.raises(InputError, match="empty: this split .* names no clip"):
+    with pytest.raises(InputError, match=r"empty: this split .* names no clip"):
         evaluate(run, "split=empty")
     checkpoint = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
     checkpoint["state_dict"]["net.temp"] += torch.nan
