@@ -5,6 +5,7 @@ pixel there and here.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -31,6 +32,13 @@ class Patches(NamedTuple):
         """Place of every value in flat memory; `starts` are where the canvases of all windows begin."""
         begins = starts if self.owner is None else starts.reshape(-1)[self.owner]
         return (begins[..., None] + self.rows * width)[..., None] + columns[..., None, :]
+
+
+@lru_cache(maxsize=64)
+def on_device(numbers: tuple[int | tuple[int, int], ...], device: torch.device) -> Tensor:
+    """Whole numbers as an int64 tensor, sent to a device once: sending would make the host wait each time."""
+    with torch.inference_mode(False):
+        return torch.tensor(numbers, dtype=torch.int64, device=device)
 
 
 def keypoint_patches(points: Tensor, heights: Tensor, size: tuple[int, int], sigma: float) -> Patches:
@@ -132,7 +140,7 @@ def limb_canvases(
 def _segments(
     points: Tensor, scores: Tensor, size: tuple[int, int], sigma: float, limbs: Sequence[tuple[int, int]], eps: float
 ) -> _Segments:
-    ends = torch.tensor(limbs, dtype=torch.int64, device=points.device)
+    ends = on_device(tuple(map(tuple, limbs)), points.device)
     a, b = points.index_select(-2, ends[:, 0]), points.index_select(-2, ends[:, 1])
     score_a, score_b = scores.index_select(-1, ends[:, 0]), scores.index_select(-1, ends[:, 1])
     heights = torch.minimum(score_a, score_b)

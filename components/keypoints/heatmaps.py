@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from components.errors import InputError
-from components.keypoints.heatmap_windows import Patches, keypoint_patches, limb_canvases, limb_patches
+from components.keypoints.heatmap_windows import Patches, keypoint_patches, limb_canvases, limb_patches, on_device
 from components.keypoints.skeletons import KeypointSkeleton
 
 Kind = Literal["keypoint", "limb"]
@@ -221,7 +221,7 @@ def _draw_windows(
     starts = torch.arange(flat.numel() // (height * width), device=flat.device) * (height * width)
     canvases = starts.view(batch, -1, clips, channels, frames).transpose(-1, -2)
     # Where the mirror image of a channel belongs.
-    mirrored = None if mirror is None else canvases[:, 1].index_select(-1, torch.tensor(mirror, device=flat.device))
+    mirrored = None if mirror is None else canvases[:, 1].index_select(-1, on_device(tuple(mirror), flat.device))
     for person in range(persons):
         points, sure = keypoint[:, :, person], heights[:, :, person]
         if limbs is None:
@@ -250,12 +250,12 @@ def _draw_canvases(
     mirror: Sequence[int] | None,
 ) -> None:
     """As `_draw_windows`, for limbs on an accelerator: sample by sample, so that memory stays within bounds."""
-    clips = keypoint.shape[1]
+    clips, (height, width) = keypoint.shape[1], volume.shape[-2:]
     for sample, points, sure in zip(volume, keypoint, heights):
         plain = sample[:clips]
         canvases = plain.transpose(1, 2)
         for person in range(points.shape[1]):
-            ridges = limb_canvases(points[:, person], sure[:, person], volume.shape[-2:], sigma, limbs, eps)
+            ridges = limb_canvases(points[:, person], sure[:, person], (height, width), sigma, limbs, eps)
             torch.maximum(canvases, ridges, out=canvases)
         if mirror is not None:
-            sample[clips:] = plain.index_select(1, torch.tensor(mirror, device=plain.device)).flip(-1)
+            sample[clips:] = plain.index_select(1, on_device(tuple(mirror), plain.device)).flip(-1)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -343,11 +343,12 @@ class SkeletonDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: SkeletonBatch | KeypointBatch, dataloader_idx: int) -> SkeletonBatch:
         """Draw the volumes where workers have not."""
-        if "keypoint" not in batch:
-            return batch  # type: ignore[return-value]
-        side = self.pipelines[batch["stage"]].size
-        imgs = self.volumes[batch["stage"]](batch["keypoint"], batch["score"], (side, side))
-        return {"imgs": imgs, "label": batch["label"], "index": batch["index"]}
+        if "imgs" in batch:
+            return cast(SkeletonBatch, batch)
+        given = cast(KeypointBatch, batch)
+        side = self.pipelines[given["stage"]].size
+        imgs = self.volumes[given["stage"]](given["keypoint"], given["score"], (side, side))
+        return {"imgs": imgs, "label": given["label"], "index": given["index"]}
 
     def finish(self, batch: SkeletonBatch | KeypointBatch, device: torch.device | str = "cpu") -> SkeletonBatch:
         """What a trainer does with a batch of a loader, for use without one."""

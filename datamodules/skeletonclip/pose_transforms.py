@@ -147,7 +147,7 @@ class RandomCrop:
         """The first of ten candidates that fits; the largest square in the middle if none does."""
         height, width = img_shape
         ratios = np.exp(generator.uniform(np.log(self.ratio[0]), np.log(self.ratio[1]), size=_CROP_TRIES))
-        areas = generator.uniform(*self.area, size=_CROP_TRIES) * (height * width)
+        areas = generator.uniform(self.area[0], self.area[1], size=_CROP_TRIES) * (height * width)
         widths = np.round(np.sqrt(areas * ratios)).astype(np.int64).tolist()
         heights = np.round(np.sqrt(areas / ratios)).astype(np.int64).tolist()
         for w, h in zip(widths, heights):
