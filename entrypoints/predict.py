@@ -2,6 +2,8 @@
 
 import importlib
 import logging
+import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ TASKS: dict[str, dict[str, str]] = {
     "generate": {"actor": "entrypoints.tasks.generate"},
     "gallery": {"actor": "entrypoints.tasks.gallery"},
     "propagate": {"videowalk": "entrypoints.tasks.propagate"},
+    "classify": {"skeletonclip": "entrypoints.tasks.classify"},
 }
 # Keys of the root config that belong to predict itself.
 _OWN_KEYS = ("run", "paths", "hydra", "task")
@@ -28,6 +31,8 @@ _OWN_KEYS = ("run", "paths", "hydra", "task")
 
 def main() -> None:
     """Command line."""
+    # Hydra would read `source=` as a choice of the group that `convert` knows by that name.
+    sys.argv[1:] = [re.sub(r"^source=", "input=", text) for text in sys.argv[1:]]
     cli.run("predict", predict, needs=("task",))
 
 
