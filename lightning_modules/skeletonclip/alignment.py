@@ -70,7 +70,7 @@ def frame_weights(frames: Tensor, texts: Tensor, alignment: Alignment, own: bool
 def align(frames: Tensor, texts: Tensor, alignment: Alignment, own: bool = False) -> Tensor:
     """Weighted sums of frames, not normalised.
 
-    The published `patch_alignment_train` (`own`, normalised), `..._train_mod` (`own`, raw), `..._val` and `..._val_mod`.
+    The published `patch_alignment_train` (`own`, normalised) and `_train_mod` (`own`, raw), `_val` and `_val_mod`.
 
     Args:
         frames: `[B, T, E]`, not normalised.

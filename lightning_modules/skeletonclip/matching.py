@@ -49,7 +49,9 @@ def draw_negatives(weights: Tensor, labels: Tensor, generator: torch.Generator |
     weights = torch.where(vanished, others, weights)
     no_negative = others.sum(dim=1, keepdim=True) == 0
     weights = torch.where(no_negative, torch.ones_like(weights), weights)
-    return torch.multinomial(weights, 1, generator=generator).squeeze(1)
+    # `torch.multinomial` with one draw per row does just this, but first looks at the values from the host.
+    waits = torch.empty_like(weights).exponential_(generator=generator)
+    return (weights / waits).argmax(dim=1)
 
 
 class Matching(nn.Module):

@@ -19,6 +19,7 @@ from lightning_modules.skeletonclip.matching import Matching
 from lightning_modules.skeletonclip.momentum import Momentum
 from lightning_modules.skeletonclip.parameter_groups import ENCODER_DECAY, configured_groups, encoder_rules
 from lightning_modules.skeletonclip.recognizer import Pooling, SkeletonClip, Temperature, class_scores, normalised
+from lightning_modules.skeletonclip.text_features import TextFeatures
 
 
 class SkeletonClipModule(LightningModule):
@@ -99,8 +100,7 @@ class SkeletonClipModule(LightningModule):
         self.scores = EvaluationScores()
         # Columns of the classes that training knows; None = of all of them.
         self.seen: Tensor | None = None
-        self._class_features: Tensor | None = None
-        self._frozen_states: Tensor | None = None
+        self.text_features = TextFeatures(self.net, self.texts)
         if texts is not None:
             self.set_texts(texts)
         self.register_load_state_dict_post_hook(_forget)
@@ -131,8 +131,7 @@ class SkeletonClipModule(LightningModule):
             InputError: no text, or one that is too long.
         """
         if self.texts.replace(texts):
-            self.forget_texts()
-            self._frozen_states = None
+            self.text_features.forget_states()
         self.seen = None if seen is None or len(seen) == len(self.texts) else torch.tensor(sorted(seen))
         self.scores.num_classes = len(self.texts)
 
@@ -154,63 +153,27 @@ class SkeletonClipModule(LightningModule):
         other._modules = dict(self._modules)
         other.texts = TokenizedTexts(self.texts.tokenizer).to(self.net.temp.device)
         other.scores = EvaluationScores()
-        other._class_features = other._frozen_states = None
+        other.text_features = TextFeatures(self.net, other.texts)
         other.set_texts(texts)
         return other
 
-    def forget_texts(self) -> None:
-        """The weights have changed: read the class texts again when they are next asked for."""
-        self._class_features = None
-
     def train(self, mode: bool = True) -> Self:
-        if mode:
-            self.forget_texts()
+        if mode and "text_features" in self.__dict__:
+            self.text_features.forget()
         return super().train(mode)
 
     def on_validation_epoch_start(self) -> None:
-        self.forget_texts()  # averaged weights may have come in
+        self.text_features.forget()  # averaged weights may have come in
 
     def on_test_epoch_start(self) -> None:
-        self.forget_texts()
+        self.text_features.forget()
 
     def class_features(self) -> Tensor:
         """Normalised features of all class texts `[L, E]`, without gradient.
 
         In eval mode they are kept until weights or texts change, or the next evaluation begins.
         """
-        kept = self._class_features
-        if kept is not None and kept.device == self.net.temp.device and not self.training:
-            return kept
-        with torch.inference_mode(False), torch.no_grad():
-            features = self._text_features(None)
-        self._class_features = None if self.training else features
-        return features
-
-    def _text_features(self, classes: Tensor | None) -> Tensor:
-        """Normalised features of some classes' texts `[U, E]`; None = of all."""
-        states = self._states(classes)
-        return self.texts.merge(self.net.project_texts(states), classes)
-
-    def _states(self, classes: Tensor | None) -> Tensor:
-        """What the text encoder says, before its projection `[U * K, width]`."""
-        if not self._text_is_frozen():
-            return cast(Tensor, self.net.text_encoder.encode(*self.texts.tokens(classes)))
-        states = self._all_frozen_states()
-        if classes is None:
-            return states
-        return states.view(*self.texts.shares.shape, -1)[classes].flatten(0, 1)
-
-    def _text_is_frozen(self) -> bool:
-        return bool(getattr(self.net.text_encoder, "frozen", False))
-
-    def _all_frozen_states(self) -> Tensor:
-        kept = self._frozen_states
-        if kept is None or kept.device != self.net.temp.device:
-            # Training reads them too, and autograd keeps nothing that was made in inference mode.
-            with torch.inference_mode(False), torch.no_grad():
-                kept = cast(Tensor, self.net.text_encoder.encode(*self.texts.tokens()))
-            self._frozen_states = kept
-        return kept
+        return self.text_features.of_all(keep=not self.training)
 
     # --- training ----------------------------------------------------------------------------------------------------
 
@@ -243,11 +206,11 @@ class SkeletonClipModule(LightningModule):
 
     def _encode(self, clips: Tensor, classes: Tensor | None) -> tuple[Tensor, Tensor]:
         """Frames `[B, T', D]` and class features `[U, E]`."""
-        if self._text_is_frozen():
-            return self.net.video_encoder(clips), self._text_features(classes)
+        if self.text_features.frozen:
+            return self.net.video_encoder(clips), self.text_features.of(classes)
         # Through `forward`, which torch.compile has compiled if asked to.
         frames, states = self.net(clips, *self.texts.tokens(classes))
-        return frames, self.texts.merge(self.net.project_texts(states), classes)
+        return frames, self.text_features.project(states, classes)
 
     def _all_class_terms(self, clips: Tensor, labels: Tensor) -> dict[str, Tensor]:
         columns = None if self.seen is None else self._seen_on(labels.device)
@@ -419,6 +382,4 @@ def _check(objective: str, gather: bool, matching: Any, momentum: Any, clip_chun
 
 
 def _forget(module: nn.Module, _: Any) -> None:
-    owner = cast(SkeletonClipModule, module)
-    owner.forget_texts()
-    owner._frozen_states = None
+    cast(SkeletonClipModule, module).text_features.forget_states()

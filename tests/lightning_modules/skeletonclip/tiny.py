@@ -46,11 +46,13 @@ class TinyVideo(nn.Module):
 class TinyText(nn.Module):
     """Mean of embeddings; counts the texts it reads."""
 
-    def __init__(self, frozen: bool = False, width: int = WIDTH) -> None:
+    def __init__(self, frozen: bool = False, width: int = WIDTH, cross_attention: bool = True) -> None:
         super().__init__()
         self.width = width
+        self.cross_attention = cross_attention
         self.embedding = nn.Embedding(32, width)
-        self.pair = nn.Linear(2 * width, width)
+        if cross_attention:
+            self.pair = nn.Linear(2 * width, width)
         self.frozen = frozen
         self.requires_grad_(not frozen)
         self.calls: list[int] = []
@@ -67,8 +69,9 @@ class TinyText(nn.Module):
 def tiny_module(frozen: bool = False, norm: bool = False, **settings: Any) -> SkeletonClipModule:
     optimizer = settings.pop("optimizer", functools.partial(torch.optim.SGD, lr=0.1))
     texts = settings.pop("texts", TEXTS)
+    text = TinyText(frozen, cross_attention="matching" in settings)
     return SkeletonClipModule(
-        TinyVideo(norm=norm), TinyText(frozen), TinyTokenizer(), optimizer, embed_dim=EMBED, texts=texts, **settings
+        TinyVideo(norm=norm), text, TinyTokenizer(), optimizer, embed_dim=EMBED, texts=texts, **settings
     )
 
 
