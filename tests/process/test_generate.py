@@ -1,6 +1,5 @@
 """predict and evaluate from the command line, on a run folder with a tiny network."""
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 
 from components.synthetic.actions import write_humanact12
 from tests.entrypoints.actor_run import write_run
-from tests.process.command_line import run
+from tests.process.command_line import processor_time, run
 
 pytestmark = pytest.mark.slow
 
@@ -70,6 +69,6 @@ def test_evaluate_from_the_command_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("entry", ["predict", "evaluate"])
 def test_help_is_readable_and_quick(entry: str) -> None:
-    begin = time.monotonic()
+    begin = processor_time()
     assert f"python -m entrypoints.{entry} run=FOLDER" in run(entry, "--help")
-    assert time.monotonic() - begin < 5
+    assert processor_time() - begin < 5

@@ -15,7 +15,8 @@ from tests.entrypoints.videowalk_run import write_walk_run
 from tests.process.command_line import start
 
 pytestmark = pytest.mark.slow
-FRAMES = 14
+# Long enough that the kill finds the second film unfinished
+FRAMES = 30
 
 
 def test_killed_and_started_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

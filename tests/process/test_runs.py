@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.process.command_line import ROOT, TINY, curve, only_run, run, start
+from tests.process.command_line import ROOT, TINY, curve, only_run, processor_time, run, start
 
 pytestmark = pytest.mark.slow
 
@@ -101,8 +101,8 @@ def test_a_full_disk_is_bad_input_at_the_start_and_in_the_middle(kib: int, place
 
 
 def test_help_is_readable_and_quick() -> None:
-    begin = time.monotonic()
+    begin = processor_time()
     text = run("train", "--help")
     assert "python -m entrypoints.train experiment=NAME" in text
     assert "actor_mix" in text
-    assert time.monotonic() - begin < 5
+    assert processor_time() - begin < 5
