@@ -13,16 +13,20 @@ Rgb = tuple[int, int, int]
 _PAPER: Rgb = (255, 255, 255)
 _AXIS: Rgb = (196, 201, 210)
 # From frames that count least to those that count most; readable in grey too, for it darkens all along.
-_SCALE: tuple[Rgb, ...] = ((205, 214, 226), (132, 170, 214), (240, 150, 70), (178, 24, 43))
+_SCALE: tuple[Rgb, ...] = ((210, 217, 228), (246, 202, 128), (234, 122, 52), (158, 18, 44))
+_LEAST_SPREAD = 0.1
 _OVERSAMPLE = 3
 # Joints that an estimator was less sure of are not drawn.
 _SURE = 0.2
 
 
 def weight_colors(weights: np.ndarray) -> np.ndarray:
-    """Colours `[n, 3]` uint8 of weights `[n]`, from the least to the largest of them; equal weights are all pale."""
-    spread = float(np.ptp(weights)) if len(weights) else 0.0
-    places = (weights - weights.min()) / spread if spread > 1e-9 else np.zeros(len(weights))
+    """Colours `[n, 3]` uint8 of weights `[n]`, from the least to the largest of them.
+
+    The scale spans a tenth of their mean at least: weights that hardly differ look alike, and equal ones are all pale.
+    """
+    spread = max(float(np.ptp(weights)), _LEAST_SPREAD * float(np.mean(weights)), 1e-12)
+    places = (weights - weights.min()) / spread
     stops = np.linspace(0, 1, len(_SCALE))
     channels = [np.interp(places, stops, [color[channel] for color in _SCALE]) for channel in range(3)]
     return np.stack(channels, axis=-1).round().astype(np.uint8)
