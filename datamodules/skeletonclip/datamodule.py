@@ -263,7 +263,12 @@ class SkeletonDataModule(LightningDataModule):
     @property
     def label_texts(self) -> list[str | list[str]]:
         """Per class of the training its text, or its texts where there are several."""
-        return [own[0] if len(own) == 1 else list(own) for own in self.texts("train").texts]
+        return _as_lists(self.texts("train"))
+
+    @property
+    def test_label_texts(self) -> list[str | list[str]]:
+        """Those that clips of the test are matched with: others where classes are held out."""
+        return _as_lists(self.texts("test"))
 
     @property
     def class_names(self) -> list[str]:
@@ -348,7 +353,9 @@ class SkeletonDataModule(LightningDataModule):
         given = cast(KeypointBatch, batch)
         side = self.pipelines[given["stage"]].size
         imgs = self.volumes[given["stage"]](given["keypoint"], given["score"], (side, side))
-        return {"imgs": imgs, "label": given["label"], "index": given["index"]}
+        # A module may have added keys of its own before the transfer.
+        kept = {key: value for key, value in batch.items() if key not in ("keypoint", "score", "stage")}
+        return cast(SkeletonBatch, {**kept, "imgs": imgs})
 
     def finish(self, batch: SkeletonBatch | KeypointBatch, device: torch.device | str = "cpu") -> SkeletonBatch:
         """What a trainer does with a batch of a loader, for use without one."""
@@ -360,7 +367,7 @@ class SkeletonDataModule(LightningDataModule):
 
     def facts(self) -> dict[str, Any]:
         """What the data are, in plain containers, for `run.json` and checkpoints."""
-        skipped = self.skeletons.skipped
+        skipped, texts = self.skeletons.skipped, self.all_texts
         return {
             "root": str(self.root),
             "annotations": str(self.ann_path),
@@ -372,7 +379,7 @@ class SkeletonDataModule(LightningDataModule):
             "class_names": self.class_names,
             "label_texts": self.label_texts,
             "num_classes": self.num_classes,
-            "unseen_classes": self.texts("test").names if self.unseen_classes else [],
+            "unseen_classes": [texts.names[texts.label(name)] for name in self.unseen_classes],
             "repeat": self.repeat,
             "splits": {stage: _described(side) for stage, side in self.sides.items()},
             "skipped": {
@@ -380,6 +387,10 @@ class SkeletonDataModule(LightningDataModule):
                 "samples": [{"sample": name, "reason": reason} for name, reason in list(skipped.items())[:20]],
             },
         }
+
+
+def _as_lists(texts: ClassTexts) -> list[str | list[str]]:
+    return [own[0] if len(own) == 1 else list(own) for own in texts.texts]
 
 
 def _described(side: Side) -> dict[str, Any]:

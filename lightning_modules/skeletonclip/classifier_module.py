@@ -69,7 +69,14 @@ class SkeletonClassifierModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Ask the data how many classes there are."""
-        found = getattr(getattr(self.trainer, "datamodule", None), "num_classes", None)
+        data = getattr(self.trainer, "datamodule", None)
+        unseen = getattr(data, "unseen_classes", None)
+        if unseen:
+            raise InputError(
+                f"data.unseen_classes={unseen}: a classifier knows no texts, so nothing of the classes that it has not "
+                "seen.\nChoose a model with texts, e.g. model=skeletonclip_pacl, or data.unseen_classes=null"
+            )
+        found = getattr(data, "num_classes", None)
         if self.fixed_classes is not None:
             if found is not None and found > self.fixed_classes:
                 raise InputError(

@@ -165,6 +165,12 @@ class SkeletonClipModule(LightningModule):
     def on_validation_epoch_start(self) -> None:
         self.text_features.forget()  # averaged weights may have come in
 
+    def on_test_start(self) -> None:
+        # Behind the checkpoint, which brings the texts of the training: a test of unseen classes has others.
+        found = getattr(getattr(self.trainer, "datamodule", None), "test_label_texts", None)
+        if found is not None:
+            self.set_texts(found)
+
     def on_test_epoch_start(self) -> None:
         self.text_features.forget()
 

@@ -124,7 +124,9 @@ def test_classes_that_are_not_trained_on(
     assert np.unique(data.labels("val")).tolist() == [0, 1]
     assert np.unique(data.labels("test")).tolist() == labels
     assert data.sample_names("test") == ["clip8"]
-    assert data.facts()["unseen_classes"] == (texts or data.texts("test").names)
+    assert data.label_texts == ["drink water", ["sit down", "take a seat"]]
+    assert len(data.test_label_texts) == len(data.texts("test"))
+    assert data.facts()["unseen_classes"] == ["walk"]
 
 
 def test_classes_are_resampled_by_name(tmp_path: Path) -> None:
@@ -150,7 +152,11 @@ class Recorder(LightningModule):
         self.layer = torch.nn.Linear(1, 1)
         self.seen: list[tuple[str, list[int], int]] = []
 
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        return {**batch, "classes": batch["label"].unique()}
+
     def _see(self, stage: str, batch: Any) -> None:
+        assert set(batch) == {"imgs", "label", "index", "classes"}
         self.seen.append((stage, batch["index"].tolist(), batch["imgs"].shape[1]))
 
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
