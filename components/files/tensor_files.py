@@ -4,6 +4,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+import numpy as np
 import torch
 
 from components.errors import InputError
@@ -25,10 +26,20 @@ class Options:
         self.values = {str(name): value for name, value in state.items()}
 
 
+# Numbers of numpy, which training frameworks leave among the facts beside the weights (a best score, an epoch).
+_NUMBERS: list[Any] = [
+    (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),
+    (np._core.multiarray.scalar, "numpy._core.multiarray.scalar"),
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")),
+]
+
+
 def read_tensors(path: Path, expected: str) -> Any:
     """The content of a file of torch: tensors, plain values and containers of them, on the CPU.
 
-    Read with `weights_only`; of all classes only `argparse.Namespace` is admitted, and becomes an `Options`.
+    Read with `weights_only`; of all classes only single numbers of numpy and `argparse.Namespace`, which becomes an
+    `Options`, are admitted.
 
     Args:
         path: the file.
@@ -40,7 +51,7 @@ def read_tensors(path: Path, expected: str) -> Any:
     if not path.is_file():
         raise InputError(f"checkpoint={path} does not exist; expected {expected}")
     try:
-        with torch.serialization.safe_globals([(Options, "argparse.Namespace")]):  # type: ignore[list-item]
+        with torch.serialization.safe_globals([(Options, "argparse.Namespace"), *_NUMBERS]):  # type: ignore[list-item]
             return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         # torch's advice here is to read the file without protection: not repeated.

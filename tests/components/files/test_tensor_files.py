@@ -2,6 +2,7 @@ import argparse
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -40,6 +41,15 @@ def test_damage_of_any_kind_is_the_files(tmp_path: Path, zipped: bool) -> None:
         assert message.startswith(f"checkpoint={path} ")
         assert message.endswith("\nExpected weights of a test")
         assert len(message.splitlines()) == 2
+
+
+def test_single_numbers_of_numpy_are_read(tmp_path: Path) -> None:
+    facts = {"best_score": np.float64(0.9), "epoch": np.int64(3), "done": np.bool_(True)}
+    torch.save({"meta": facts}, tmp_path / "file.pth")
+    assert read_tensors(tmp_path / "file.pth", "weights") == {"meta": facts}
+    torch.save({"meta": np.array([{"a": 1}], dtype=object)}, tmp_path / "file.pth")
+    with pytest.raises(InputError, match="is refused"):
+        read_tensors(tmp_path / "file.pth", "weights")
 
 
 def test_code_is_refused(tmp_path: Path) -> None:
