@@ -11,6 +11,7 @@ from torch.utils.data import Dataset, get_worker_info
 from components.errors import InputError
 from components.keypoints.annotations import SkeletonClip
 from components.keypoints.heatmaps import EPS, HeatmapVolume
+from components.sizes import mib
 from datamodules.samplers import Draw
 from datamodules.skeletonclip.batch import KeypointBatch, SkeletonBatch, Stage
 from datamodules.skeletonclip.pipeline import Clips
@@ -139,5 +140,13 @@ def _shared(shape: tuple[int, ...]) -> Tensor | None:
     """Memory that the training process can read where it is: in a worker a batch is not copied on its way."""
     if get_worker_info() is None:
         return None
-    storage = torch.UntypedStorage._new_shared(4 * int(np.prod(shape)))
+    size = 4 * int(np.prod(shape))
+    try:
+        storage = torch.UntypedStorage._new_shared(size)
+    except RuntimeError as error:
+        raise InputError(
+            f"a batch of {mib(size)} does not fit into the shared memory that is free ({error}).\n"
+            "Enlarge it (docker run --shm-size=8g), lower data.eval_batch_size and data.num_workers, or choose "
+            "data.heatmap.device=accelerator"
+        ) from error
     return torch.empty(0, dtype=torch.float32).set_(storage).view(shape)  # type: ignore[call-overload]

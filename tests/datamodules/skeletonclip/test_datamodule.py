@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from components.errors import InputError
 from components.keypoints.annotations import SkeletonClip, SkeletonSet, write_skeleton_set
 from components.keypoints.camera import JointCamera
-from datamodules.skeletonclip import SkeletonDataModule
+from datamodules.skeletonclip import SkeletonDataModule, dataset
 from datamodules.skeletonclip.pose_transforms import Compact, RandomCrop
 from datamodules.skeletonclip.settings import CanvasSizes, ClipCounts, DoubleFlip, Heatmap
 
@@ -173,6 +173,7 @@ class Recorder(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.0)
 
 
+@pytest.mark.filterwarnings("ignore:You have overridden `on_before_batch_transfer`")
 def test_a_trainer_builds_the_volumes_of_each_stage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write(tmp_path)
     data = module(tmp_path, heatmap=Heatmap(device="accelerator"))
@@ -250,3 +251,17 @@ def test_settings_out_of_range(tmp_path: Path, changed: dict[str, Any], message:
 def test_groups_out_of_range(make: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         make(**options)
+
+
+def test_too_little_shared_memory_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(size: int) -> None:
+        raise RuntimeError("No space left on device")
+
+    write(tmp_path)
+    data = module(tmp_path)
+    items = [data.dataset("val")[0]]
+    monkeypatch.setattr(dataset, "get_worker_info", object)
+    data.collate("val")(items)
+    monkeypatch.setattr(torch.UntypedStorage, "_new_shared", full)
+    with pytest.raises(InputError, match=r"a batch of 1 MiB does not fit .* left on device\)"):
+        data.collate("val")(items)
