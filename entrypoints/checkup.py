@@ -3,6 +3,7 @@
 import importlib.metadata
 import platform
 import shutil
+import subprocess
 import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -11,11 +12,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from callbacks.machine import PROJECT, collect_devices, package_version
+from components.keypoints.mediapipe_worker import PACKAGE
 
 State = Literal["ok", "missing", "warning"]
 _MINIMUM_PYTHON = (3, 11)
+_ANSWER_SECONDS = 60
 # Extras that are for work on Troupe itself.
 _NOT_SHOWN = {"dev"}
+# Extras whose packages bring dependencies that are not used.
+_WITHOUT_DEPENDENCIES = {"text"}
 # Those that `components.media` writes mp4 files with.
 _VIDEO_ENCODERS = ("libx264", "mpeg4")
 
@@ -38,7 +43,11 @@ class Check:
 
 
 def check_all(
-    output_dir: str, data_dir: str, files: Mapping[str, Mapping[str, Any]], free_gib: float = 2.0
+    output_dir: str,
+    data_dir: str,
+    files: Mapping[str, Mapping[str, Any]],
+    free_gib: float = 2.0,
+    pose_python: str | None = None,
 ) -> list[Check]:
     """Everything `doctor` reports.
 
@@ -47,6 +56,7 @@ def check_all(
         data_dir: where synthetic data and caches go.
         files: optional files by name, each with `places`, `purpose` and `use`.
         free_gib: free disk space below which a folder gets a warning.
+        pose_python: python of the environment that has the pose estimator; None = do not look.
     """
     required, extras = requirements()
     checks = [check_python(), *(check_package(text) for text in required)]
@@ -55,6 +65,8 @@ def check_all(
     checks += [check_folder("outputs", output_dir, "paths.output_dir", free_gib)]
     checks += [check_folder("data", data_dir, "paths.data", free_gib)]
     checks += [check_extra(name, texts) for name, texts in extras.items() if name not in _NOT_SHOWN]
+    if pose_python is not None:
+        checks.append(check_pose(pose_python))
     checks += [check_file(name, **entry) for name, entry in files.items()]
     return checks
 
@@ -182,7 +194,30 @@ def check_extra(name: str, texts: Sequence[str]) -> Check:
         return Check("extras", name, "ok", ", ".join(f"{check.name} {check.found}" for check in checks))
     found = ", ".join(f"{check.name}: {check.found}" for check in absent)
     lines = " ".join(check.remedy.removeprefix("pip install ") for check in absent)
-    return Check("extras", name, "missing", found, f"pip install {lines}")
+    alone = "--no-deps " if name in _WITHOUT_DEPENDENCIES else ""
+    return Check("extras", name, "missing", found, f"pip install {alone}{lines}")
+
+
+def check_pose(python: str) -> Check:
+    """The environment of the pose estimator, which is not ours: its packages and ours exclude each other."""
+    place = Path(python).expanduser()
+    purpose = "skeletons of videos (prepare dataset=skeletons, predict task=classify)"
+    install = f"{place} -m pip install {PACKAGE}"
+    if not place.is_file():
+        make = f"python -m venv {place.parent.parent} && {install}"
+        return Check("extras", "pose", "missing", f"{place} is not there; for {purpose}", make)
+    asked = "from importlib.metadata import version; print(version('mediapipe'))"
+    try:
+        answer = subprocess.run([place, "-c", asked], capture_output=True, text=True, timeout=_ANSWER_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Check("extras", "pose", "missing", f"{place} does not run: {error}", install)
+    if answer.returncode:
+        return Check("extras", "pose", "missing", f"{place} has no mediapipe; for {purpose}", install)
+    found = answer.stdout.strip()
+    if found != PACKAGE.partition("==")[2]:
+        # Newer ones download their pose models, older ones were not tried.
+        return Check("extras", "pose", "warning", f"mediapipe {found} in {place}", install)
+    return Check("extras", "pose", "ok", f"mediapipe {found} in {place}")
 
 
 def check_file(name: str, places: Sequence[str], purpose: str, use: str) -> Check:

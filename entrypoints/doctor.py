@@ -27,7 +27,7 @@ def job(cfg: "DictConfig") -> None:
     from entrypoints.checkup import as_data, check_all
 
     files = OmegaConf.to_container(cfg.files, resolve=True)
-    checks = check_all(cfg.paths.output_dir, cfg.paths.data, files, cfg.free_gib)  # type: ignore[arg-type]
+    checks = check_all(cfg.paths.output_dir, cfg.paths.data, files, cfg.free_gib, cfg.get("pose_python"))  # type: ignore[arg-type]
     if cfg.json:
         print(json.dumps(as_data(checks), indent=2))
     else:

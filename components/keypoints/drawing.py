@@ -98,6 +98,9 @@ def _moment(
     canvas = Image.new("RGB", (width * _OVERSAMPLE, height * _OVERSAMPLE), _PAPER)
     pen = ImageDraw.Draw(canvas)
     thickness = max(2.0, height / 42) * _OVERSAMPLE
+    if not seen.any():
+        empty = np.full((height, width, 3), _PAPER, dtype=np.uint8)
+        return draw_text(empty, "nobody", (0.5, 0.5), 11, _AXIS)
     dark = tuple(round(0.72 * channel) for channel in color)
     for person, there in zip(points * _OVERSAMPLE, seen, strict=True):
         for start, end in limbs:

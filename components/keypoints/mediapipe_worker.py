@@ -8,6 +8,9 @@ import json
 import os
 import sys
 
+# Later ones download their pose models.
+PACKAGE = "mediapipe==0.10.14"
+
 
 def main() -> None:
     """Answer frames until standard input ends."""

@@ -24,12 +24,12 @@ import numpy as np
 
 from components.errors import InputError
 from components.keypoints.joint_orders import JOINT_COUNTS, to_coco17
+from components.keypoints.mediapipe_worker import PACKAGE
 from components.keypoints.openpose import numbers_in_threes
 from components.keypoints.tracking import track_persons
 from components.media.frame_sequences import Frames
 
 WORKER = Path(__file__).with_name("mediapipe_worker.py")
-PACKAGE = "mediapipe==0.10.14"
 # Loading a model takes seconds, a frame a fraction of one; more means that it hangs.
 _START_SECONDS, _FRAME_SECONDS = 180.0, 60.0
 _LONGEST_LINE = 1 << 22

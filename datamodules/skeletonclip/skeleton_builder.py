@@ -1,13 +1,10 @@
 """Makes a set of skeleton clips (pickle, class texts, splits) out of files of users; resumable."""
 
-import csv
 import hashlib
-import io
 import json
 import logging
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,10 +18,9 @@ from components.keypoints.annotations import SkeletonClip, SkeletonSet, write_sk
 from components.keypoints.joint_orders import fit_joints
 from components.keypoints.skeletons import KeypointSkeleton
 from components.progress import Progress, no_progress
-from components.spelling import did_you_mean
+from datamodules.skeletonclip.own_labels import label_clips, label_csv, read_label_table
 from datamodules.skeletonclip.ratio_splits import draw_splits, read_splits
 from datamodules.skeletonclip.sources import Reading, Source, SourceItem
-from datamodules.skeletonclip.texts import ClassTexts, load_class_texts
 
 log = logging.getLogger(__name__)
 
@@ -107,11 +103,11 @@ def build_skeleton_set(
     known = read_json_object(output / CARD) or {}
     if known.get("state") == state and (output / PICKLE).is_file() and (output / LABELS).is_file() and not force:
         return BuildResult(False, **known["result"])
-    table = _label_table(options.labels, [item.name for item in source.items])
+    table = read_label_table(options.labels, [item.name for item in source.items])
     problems = [*table.problems, *(f"{name}: {reason}" for name, reason in source.skipped.items())]
     clips, words, read = _read_all(source, skeleton, options, output, keys, force, problems, progress or no_progress)
     notes: list[str] = []
-    labelled, texts = _labelled(clips, words, table.labels, options.label_file, problems, notes)
+    labelled, texts = label_clips(clips, words, table.labels, options.label_file, problems, notes)
     if options.on_error == "raise" and problems:
         raise InputError(
             f"{len(problems)} problems (dataset.on_error=skip leaves these clips out):\n" + "; ".join(problems[:_NAMED])
@@ -137,47 +133,9 @@ def build_skeleton_set(
     # Until all is written the card says that the folder is ours, and that it is not complete.
     write_json(output / CARD, {"kind": source.kind})
     write_skeleton_set(output / PICKLE, SkeletonSet(labelled, splits))
-    write_text(output / LABELS, _label_csv(texts))
+    write_text(output / LABELS, label_csv(texts))
     write_json(output / CARD, {"kind": source.kind, "state": state, "result": result | {"read": 0}})
     return BuildResult(True, **result)
-
-
-@dataclass(frozen=True)
-class _Labels:
-    """Labels of a table by clip name, and what was wrong with it."""
-
-    labels: dict[str, str] | None
-    problems: list[str]
-
-
-def _label_table(path: str | None, names: Sequence[str]) -> _Labels:
-    if path is None:
-        return _Labels(None, [])
-    try:
-        with Path(path).expanduser().open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file, skipinitialspace=True)
-            if not {"name", "label"} <= set(rows.fieldnames or ()):
-                raise InputError(f"dataset.labels={path}: expected the columns name,label; found {rows.fieldnames}")
-            listed = [((row["name"] or "").strip(), (row["label"] or "").strip()) for row in rows]
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise InputError(f"dataset.labels={path}: cannot be read ({error})") from error
-    known = set(names)
-    labels: dict[str, str] = {}
-    problems = []
-    for name, label in listed:
-        # Names of files are as good as those of clips.
-        found = name if name in known else name.rpartition(".")[0]
-        if found not in known:
-            problems.append(f"{Path(path).name}: '{name}' is no clip{did_you_mean(name, known, 0.8)}")
-        elif not label:
-            problems.append(f"{Path(path).name}: '{name}' has no label")
-        else:
-            labels[found] = label
-    if not labels:
-        raise InputError(
-            f"dataset.labels={path} names none of the {len(names)} clips; they are called like '{names[0]}'"
-        )
-    return _Labels(labels, problems)
 
 
 def _read_all(
@@ -200,7 +158,7 @@ def _read_all(
                 clips.append(clip)
                 words[clip.name] = text
             except InputError as error:
-                problems.append(_line(item, str(error).removeprefix(f"clip '{item.name}' ")))
+                problems.append(item.problem(str(error)))
                 if options.on_error == "raise":
                     raise InputError(f"{problems[-1]}\n(dataset.on_error=skip leaves broken clips out)") from error
             advance(1)
@@ -208,14 +166,6 @@ def _read_all(
         listed = "\n".join(problems[:2])
         raise InputError(f"dataset.source: none of {len(source.items)} clips can be used, for example\n{listed}")
     return clips, words, read
-
-
-def _line(item: SourceItem, reason: str) -> str:
-    """A problem in one line that begins with the clip's name, which messages of readers repeat as a path."""
-    text = " ".join(reason.split())
-    for path in sorted({*item.files, *(file.parent for file in item.files)}, key=lambda each: -len(str(each))):
-        text = text.replace(f"{path}: ", "", 1) if text.startswith((f"{path}: ", f"video {path}: ")) else text
-    return f"{item.name}: {text.removeprefix('video ')}"
 
 
 def _kept(item: SourceItem, place: Path, force: bool) -> tuple[Reading, bool]:
@@ -237,79 +187,6 @@ def _kept(item: SourceItem, place: Path, force: bool) -> tuple[Reading, bool]:
     with atomic_path(place) as temporary:
         np.savez(temporary, keypoint=clip.keypoint, score=clip.score, img_shape=np.array(clip.img_shape))
     return reading, True
-
-
-def _labelled(
-    clips: Sequence[SkeletonClip], words: dict[str, str | None], table: dict[str, str] | None, label_file: str | None,
-    problems: list[str], notes: list[str],
-) -> tuple[list[SkeletonClip], ClassTexts | None]:  # fmt: skip
-    """Clips with their classes, and the classes' texts; no texts where no clip has any class."""
-    given: dict[str, int | str] = {}
-    for clip in clips:
-        folder, slash, _ = clip.name.partition("/")
-        word = words.get(clip.name)
-        if table is not None:
-            label: int | str | None = table.get(clip.name)
-            if label is None:
-                problems.append(f"{clip.name}: has no row in the table of labels")
-        elif clip.label is not None:
-            label = clip.label
-        else:
-            label = word if word is not None else folder if slash else None
-        if isinstance(label, str) and label.isdecimal():
-            label = int(label)
-        if label is not None:
-            given[clip.name] = label
-    if not given:
-        notes.append("no clip has a class: give dataset.labels=<csv with name,label>, or a folder for each class")
-        return list(clips), None
-    texts = load_class_texts(label_file) if label_file is not None else _own_texts(list(given.values()), notes)
-    result = []
-    for clip in clips:
-        if clip.name not in given:
-            if table is None:
-                problems.append(f"{clip.name}: has no class")
-            continue
-        try:
-            result.append(replace(clip, label=texts.label(_spelled(given[clip.name], texts))))
-        except InputError as error:
-            problems.append(f"{clip.name}: {error}")
-    if not result:
-        raise InputError("dataset.label_file has none of the classes of the clips, for example\n" + problems[-1])
-    return result, texts
-
-
-def _spelled(label: int | str, texts: ClassTexts) -> int | str:
-    """A class as the texts write it: folders are often called `arm_wrestling`."""
-    if isinstance(label, str) and label.casefold() not in {text.casefold() for text in texts.flat}:
-        return label.replace("_", " ")
-    return label
-
-
-def _own_texts(labels: Sequence[int | str], notes: list[str]) -> ClassTexts:
-    """Texts of classes that were found: words in the order of the alphabet, numbers as `class 3`."""
-    words = sorted({label.replace("_", " ") for label in labels if isinstance(label, str)}, key=str.casefold)
-    numbers = {label for label in labels if isinstance(label, int)}
-    if words and numbers:
-        raise InputError(
-            f"some clips name their class ('{words[0]}'), others number it ({min(numbers)}); "
-            "give dataset.label_file=<csv with id,name>"
-        )
-    if numbers:
-        if max(numbers) >= 10_000:
-            raise InputError(f"a clip has the label {max(numbers)}; numbers of classes run from 0 without gaps")
-        notes.append("classes have numbers and no texts; give them with dataset.label_file=<csv with id,name>")
-        words = [f"class {number}" for number in range(max(numbers) + 1)]
-    return ClassTexts(tuple((word,) for word in words), "the classes of the clips")
-
-
-def _label_csv(texts: ClassTexts | None) -> str:
-    table = io.StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(["id", "name"])
-    for label, several in enumerate(texts.texts if texts else ()):
-        rows.writerows([label, text] for text in several)
-    return table.getvalue()
 
 
 def _key(item: SourceItem, settings: dict[str, Any] | None) -> str:

@@ -77,6 +77,14 @@ class SourceItem:
     slow: bool = False
     problems: tuple[str, ...] = ()
 
+    def problem(self, reason: str) -> str:
+        """One line that says what is wrong with the clip; its name stands first, and no path or name again."""
+        text = " ".join(reason.split()).removeprefix("video ")
+        places = {str(place) for file in self.files for place in (file, file.parent)}
+        for known in (*sorted(places, key=len, reverse=True), f"clip '{self.name}'", self.name):
+            text = text.removeprefix(f"{known}: ").removeprefix(f"{known} ")
+        return f"{self.name}: {text}"
+
 
 @dataclass(frozen=True)
 class Source:

@@ -1,11 +1,9 @@
 """task=classify: what people do in clips of skeletons or in videos, told by any list of texts."""
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +12,7 @@ from components.files.atomic import check_writable
 from components.stopwatch import Stopwatch
 from entrypoints.config_check import Fault
 from entrypoints.tasks.classify_journal import Journal
+from entrypoints.tasks.classify_record import key_of, place_of, record_of
 from entrypoints.tasks.classify_report import Timing, show_results, write_attention, write_results
 from entrypoints.tasks.classify_texts import run_texts, wanted_texts
 from entrypoints.tasks.options import choose_device, raise_faults
@@ -28,11 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Options that change no answer.
-_NOT_RECORDED = (
-    "input", "device", "output", "force", "batch_size", "clip_chunk", "top_k", "attention", "strip_frames", "on_error",
-    "split",
-)  # fmt: skip
 _SECONDS_BETWEEN_LINES = 20.0
 
 
@@ -102,12 +96,12 @@ def perform(run: "LoadedRun", options: Options) -> Path:
     module = load_module(run).to(device)
     module, names, read_as = _with_texts(run, module, options)
     data = build_datamodule({**run.config, "data": _data(run, options)})
-    record = _record(run, options, names, read_as)
-    target = _target(run, options, record)
+    record = record_of(run, options, names, read_as)
+    target = place_of(run, options, record)
     check_writable(target.parent, "output")
     timing = Timing(Stopwatch(_synchronise(device)))
     with Journal(target, record, options.force) as journal:
-        keys = {item.name: _key(item) for item in source.items}
+        keys = {item.name: key_of(item) for item in source.items}
         waiting = [item for item in source.items if keys[item.name] not in journal.answers]
         if len(waiting) < len(source.items):
             log.info("%d of %d clips are done already in %s", len(source.items) - len(waiting), len(keys), target)
@@ -249,9 +243,8 @@ def _batches(
                 sample = SkeletonDataset([clip], zero, data.pipelines["test"], data.heatmap.use_score)[0]
         except InputError as error:
             if options.on_error == "raise":
-                raise InputError(f"{error}\n(on_error=skip leaves broken clips out)") from error
-            text = " ".join(str(error).split()).removeprefix(f"clip '{item.name}' ").removeprefix(f"{item.name}: ")
-            problems.append(f"{item.name}: {text}")
+                raise InputError(f"{item.problem(str(error))}\n(on_error=skip leaves broken clips out)") from error
+            problems.append(item.problem(str(error)))
             advance(1)
             continue
         problems += [f"{item.name}: {line}" for line in item.problems]
@@ -270,41 +263,6 @@ def _per_frame(weights: "np.ndarray", frames: int, pipeline: Any) -> list[float]
 
     indices = evaluation_frames(frames, pipeline.clip_len, pipeline.num_clips, pipeline.seed)
     return [round(float(value), 5) for value in spread_weights(weights, indices, frames)]
-
-
-def _record(
-    run: "LoadedRun", options: Options, names: Sequence[str], read_as: Sequence[Sequence[str]]
-) -> dict[str, Any]:
-    """What answers depend on, but for the clips."""
-    from components.media.mask_sequences import fingerprint
-
-    kept = {key: value for key, value in asdict(options).items() if key not in (*_NOT_RECORDED, "texts", "templates")}
-    return {
-        "run": str(run.checkpoint_path.resolve()),
-        "checkpoint": fingerprint([run.checkpoint_path]),
-        "classes": list(names),
-        "texts": [list(own) for own in read_as],
-        "options": kept,
-    }
-
-
-def _target(run: "LoadedRun", options: Options, record: dict[str, Any]) -> Path:
-    """The folder of results; without `output=...` the same for the same source and settings, so that they go on."""
-    if options.output is not None:
-        target = Path(options.output).expanduser()
-        if target.exists() and not target.is_dir():
-            raise InputError(f"output={target} is a file; expected a folder")
-        return target
-    place = Path(str(options.input)).expanduser().resolve()
-    content = json.dumps([record, str(place), options.split], sort_keys=True)
-    return run.run_dir / "classified" / f"{place.stem}_{hashlib.sha256(content.encode()).hexdigest()[:8]}"
-
-
-def _key(item: "SourceItem") -> str:
-    """Stands for a clip and the state of the files that it is read from."""
-    from components.media.mask_sequences import fingerprint
-
-    return hashlib.sha256(f"{item.name}|{fingerprint(item.files)}".encode()).hexdigest()[:16]
 
 
 def _synchronise(device: Any) -> Any:

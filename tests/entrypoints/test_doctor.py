@@ -18,6 +18,7 @@ from entrypoints.checkup import (
     check_file,
     check_folder,
     check_package,
+    check_pose,
     requirements,
 )
 
@@ -150,3 +151,18 @@ def test_command_line(tmp_path: Path) -> None:
     wrong = subprocess.run([*command[:3], "jason=true"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2
     assert "did you mean 'json'" in wrong.stderr
+
+
+def test_the_environment_of_the_pose_estimator(tmp_path: Path) -> None:
+    python = tmp_path / "env" / "bin" / "python"
+    absent = check_pose(str(python))
+    assert (absent.state, absent.fault) == ("missing", False)
+    assert absent.remedy == f"python -m venv {tmp_path / 'env'} && {python} -m pip install mediapipe==0.10.14"
+    assert "has no mediapipe" in check_pose(sys.executable).found
+    python.parent.mkdir(parents=True)
+    for version, state in (("0.10.14", "ok"), ("0.10.21", "warning")):
+        python.write_text(f"#!/bin/sh\necho {version}\n")
+        python.chmod(0o755)
+        assert check_pose(str(python)).state == state
+    assert "pose" in {check.name for check in check_all(str(tmp_path), str(tmp_path), {}, 0.0, str(python))}
+    assert check_extra("text", ["no-such-package==1"]).remedy == "pip install --no-deps 'no-such-package==1'"
