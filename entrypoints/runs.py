@@ -185,7 +185,17 @@ def without_start(model: dict[str, Any]) -> dict[str, Any]:
     taken = {key: start[key] for key in start if key in encoder}
     if str(encoder.get("_target_")).endswith(".HuggingFaceEncoder"):
         taken["pretrained"] = False  # by default it is true
-    return model | {"encoder": encoder | taken} if encoder else model
+    return _without_files(model | {"encoder": encoder | taken} if encoder else model)
+
+
+def _without_files(node: dict[str, Any]) -> dict[str, Any]:
+    """A node of the model without the `checkpoint` of a network in it, and without the weights of a text encoder."""
+    kept = {key: _without_files(value) if isinstance(value, dict) else value for key, value in node.items()}
+    if isinstance(kept.get("checkpoint"), str):
+        kept["checkpoint"] = None
+    if str(kept.get("_target_")).endswith(".TextEncoder"):
+        kept["pretrained"] = False  # by default it is true
+    return kept
 
 
 def load_weights(module: Any, run: LoadedRun, what: str, weights: Weights = "average") -> None:

@@ -85,6 +85,7 @@ class SkeletonClipModule(LightningModule):
     ) -> None:
         super().__init__()
         _check(objective, gather, matching, momentum, clip_chunk)
+        _check_words(tokenizer, text_encoder)
         encoder_rules(lr, encoder_decay)
         self.net = SkeletonClip(video_encoder, text_encoder, embed_dim, embedder, pooling, alignment, temperature)
         self.texts = TokenizedTexts(tokenizer)
@@ -107,10 +108,11 @@ class SkeletonClipModule(LightningModule):
 
     def _matching(self, matching: Callable[[int], Matching]) -> Matching:
         video, text = self.net.video_encoder.width, self.net.text_encoder.width
-        if video != text:
+        read = getattr(self.net.text_encoder, "encoder_width", text)
+        if video != read:
             raise InputError(
-                f"model.matching reads clips of width {video} with a text encoder of width {text}.\n"
-                f"Set model.video_encoder.bottleneck_dim={text}"
+                f"model.matching: the text encoder reads clips of width {read}, and the video encoder's have {video}.\n"
+                f"Set model.video_encoder.bottleneck_dim={read} (or model.text_encoder.encoder_width={video})"
             )
         if not getattr(self.net.text_encoder, "cross_attention", True):
             raise InputError(
@@ -385,6 +387,22 @@ def _check(objective: str, gather: bool, matching: Any, momentum: Any, clip_chun
                 )
     if clip_chunk is not None and clip_chunk < 1:
         raise InputError(f"model.clip_chunk={clip_chunk} must be at least 1, or null for all clips of a batch")
+
+
+def _check_words(tokenizer: Any, text_encoder: Any) -> None:
+    """Raise where the text encoder was trained with another vocabulary, or has no embedding for a token."""
+    read, known = (getattr(each, "source", None) for each in (tokenizer, text_encoder))
+    if known not in (None, "random") and read is not None and read != known:
+        raise InputError(
+            f"model.tokenizer.source={read}, but model.text_encoder.source={known} knows its own vocabulary alone.\n"
+            f"Set model.tokenizer.source={known}"
+        )
+    words, rows = (getattr(each, "vocab_size", None) for each in (tokenizer, text_encoder))
+    if words is not None and rows is not None and words > rows:
+        raise InputError(
+            f"model.tokenizer has {words} tokens, the text encoder's embeddings are for {rows}.\n"
+            f"Give both the same source, or set model.text_encoder.vocab_size={words} where its source is random"
+        )
 
 
 def _forget(module: nn.Module, _: Any) -> None:

@@ -61,11 +61,9 @@ class BackboneSizes:
     stage_blocks: list[int]
     inflate: list[int] = field(default_factory=list)
 
-    def overrides(self, key: str) -> str:
-        """As command line overrides."""
-        blocks, inflate = (str(each).replace(" ", "") for each in (self.stage_blocks, self.inflate))
-        return (f"{key}.in_channels={self.in_channels} {key}.base_channels={self.base_channels} "
-                f"{key}.stage_blocks={blocks} {key}.inflate={inflate}")  # fmt: skip
+    def overrides(self) -> str:
+        """As settings of a command line."""
+        return " ".join(f"{name}={str(value).replace(' ', '')}" for name, value in vars(self).items())
 
 
 def read_published(path: str | Path, expected: str = EXPECTED) -> Published:

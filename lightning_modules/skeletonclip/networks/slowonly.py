@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from components.errors import InputError
 from lightning_modules.skeletonclip.networks.frame_norm import FrameBatchNorm
 
-_KEY = "model.video_encoder.resnet"
+# Where its settings stand.
+_WHERE = "It stands in model.video_encoder.resnet, in the classifier in model.backbone"
 # Cells B * T * H * W of a batch below which the plain 3D convolutions are taken.
 _FEW_CELLS = 2**14
 
@@ -143,16 +144,16 @@ class ResNet3dSlowOnly(nn.Module):
         _at_least_one("in_channels", [in_channels], 1)
         _at_least_one("base_channels", [base_channels], 1)
         if not 1 <= stages <= 4:
-            raise InputError(f"{_KEY}.stage_blocks={list(stage_blocks)}: expected one to four numbers of blocks")
+            raise InputError(f"stage_blocks={list(stage_blocks)}: expected one to four numbers of blocks.\n{_WHERE}")
         _at_least_one("stage_blocks", stage_blocks, stages)
         _at_least_one("spatial_strides", spatial_strides, stages)
         _at_least_one("temporal_strides", temporal_strides, stages)
         _at_least_one("conv1_stride", conv1_stride, 2)
         _at_least_one("pool1_stride", pool1_stride, 2)
         if len(inflate) != stages or any(int(value) not in (0, 1) for value in inflate):
-            raise InputError(f"{_KEY}.inflate={list(inflate)}: expected {stages} times 0 or 1, one for each stage")
+            raise InputError(f"inflate={list(inflate)}: expected {stages} times 0 or 1, one for each stage.\n{_WHERE}")
         if not -1 <= frozen_stages <= stages:
-            raise InputError(f"{_KEY}.frozen_stages={frozen_stages}: expected -1 (none) to {stages}")
+            raise InputError(f"frozen_stages={frozen_stages}: expected -1 (none) to {stages}.\n{_WHERE}")
         self.in_channels = in_channels
         self.conv1 = ConvModule(in_channels, base_channels, (1, 7, 7), (conv1_stride[0], *[conv1_stride[1]] * 2))
         self.pool1_stride = tuple(pool1_stride)
@@ -178,7 +179,7 @@ class ResNet3dSlowOnly(nn.Module):
         if checkpoint is not None:
             from lightning_modules.skeletonclip.networks.video_weights import load_backbone
 
-            load_backbone(self, checkpoint, f"{_KEY}.checkpoint")
+            load_backbone(self, checkpoint, "checkpoint")
         for module in self._frozen:
             module.requires_grad_(False)
         self.train()
@@ -192,7 +193,7 @@ class ResNet3dSlowOnly(nn.Module):
         if volumes.ndim != 5 or volumes.shape[1] != self.in_channels:
             raise InputError(
                 f"heatmap volumes of shape {list(volumes.shape)}; expected [B, V, T, H, W] with V = {self.in_channels} "
-                f"joints or limbs.\nMake both agree: {_KEY}.in_channels, data.skeleton and data.heatmap.kind"
+                f"joints or limbs.\nMake in_channels of the backbone, data.skeleton and data.heatmap.kind agree"
             )
         clips, _, time, height, width = volumes.shape
         few = clips * time * height * width < _FEW_CELLS
@@ -229,4 +230,4 @@ def _at_least_one(name: str, values: Sequence[int], count: int) -> None:
     if len(values) != count or any(int(value) != value or value < 1 for value in values):
         shown = list(values) if count > 1 else values[0]
         what = f"{count} whole numbers" if count > 1 else "a whole number"
-        raise InputError(f"{_KEY}.{name}={shown}: expected {what} of at least 1")
+        raise InputError(f"{name}={shown}: expected {what} of at least 1.\n{_WHERE}")

@@ -73,5 +73,7 @@ def fitting(published: Published, wanted: dict[str, Tensor], key: str) -> dict[s
         return taken
     first = (different or [f"{name} is missing in the file" for name in missing]
              or [f"{name} has no place" for name in surplus])[0]  # fmt: skip
-    sizes = backbone_sizes(published).overrides(key.removesuffix(".checkpoint").removesuffix(".resnet") + ".resnet")
-    raise InputError(f"{key}={published.path} does not fit the backbone: {first}.\nThe file has {sizes}")
+    raise InputError(
+        f"{key}={published.path} does not fit the backbone: {first}.\n"
+        f"The file's backbone is {backbone_sizes(published).overrides()}"
+    )

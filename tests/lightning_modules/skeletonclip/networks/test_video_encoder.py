@@ -58,11 +58,11 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
     file = write(tmp_path / "pyskl.pth", pyskl_content(backbone()))
     with pytest.raises(InputError, match=r"conv1\.conv\.weight is \(4, 17, 1, 7, 7\), expected \(4, 15, 1, 7, 7\)"):
         fresh(None, file, in_channels=15)
-    with pytest.raises(InputError, match=r"model\.video_encoder\.resnet\.stage_blocks=\[1,2,1\]"):
+    with pytest.raises(InputError, match=r"in_channels=17 base_channels=4 stage_blocks=\[1,2,1\] inflate=\[0,1,1\]"):
         fresh(None, file, stage_blocks=(1, 1, 1))
     with pytest.raises(InputError, match=r"layer1\.1\.conv1\.conv\.weight is missing in the file"):
         fresh(None, file, stage_blocks=(2, 2, 1))
-    with pytest.raises(InputError, match=r"model\.video_encoder\.resnet\.checkpoint=.*does not fit the backbone"):
+    with pytest.raises(InputError, match=r"^checkpoint=.*does not fit the backbone"):
         ResNet3dSlowOnly(**BACKBONE | {"base_channels": 8}, checkpoint=str(file))
     with pytest.raises(InputError, match="holds no video backbone"):
         fresh(None, write(tmp_path / "other.pth", {"fc.weight": torch.zeros(2)}))
