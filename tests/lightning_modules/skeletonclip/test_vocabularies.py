@@ -27,6 +27,6 @@ def test_a_vocabulary_of_another_source(tmp_path: Path) -> None:
     encoder = TextEncoder(str(tmp_path))
     with pytest.raises(InputError, match=r"Set model\.tokenizer\.source="):
         module(encoder, ClassTokenizer())
-    made = module(encoder, ClassTokenizer(str(tmp_path)))
+    made = module(encoder, ClassTokenizer(str(tmp_path), 8))
     made.set_texts(["run", "kick a ball"])
     assert made.class_features().shape == (2, 256)
