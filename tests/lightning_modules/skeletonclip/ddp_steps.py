@@ -55,7 +55,8 @@ def steps(rank: int, meeting_place: str) -> dict[str, Any]:
     seen: dict[str, Any] = {}
 
     gathering = seeded(gather=True, pooling="text_weighted")
-    loss = DistributedDataParallel(Step(gathering))(share(rank, LABELS, 3))["loss"]
+    wrapped = DistributedDataParallel(Step(gathering))
+    loss = wrapped(share(rank, LABELS, 3))["loss"]
     loss.backward()
     seen["gathered_losses"] = from_all(loss)
     seen["gathered_gradients"] = {name: each.grad for name, each in gathering.named_parameters()}

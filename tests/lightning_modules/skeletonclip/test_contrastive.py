@@ -47,8 +47,11 @@ def test_two_processes(tmp_path: Path) -> None:
     meeting_place = str(tmp_path / "store")
     command = [sys.executable, "-m", "tests.lightning_modules.skeletonclip.ddp_steps", meeting_place]
     with subprocess.Popen(command, cwd=Path(__file__).parents[3], stderr=subprocess.PIPE, text=True) as other:
-        seen = ddp_steps.steps(0, meeting_place)
-        _, errors = other.communicate(timeout=60)
+        try:
+            seen = ddp_steps.steps(0, meeting_place)
+            _, errors = other.communicate(timeout=60)
+        finally:
+            other.kill()
     assert other.returncode == 0, errors
 
     joint = ddp_steps.seeded(pooling="text_weighted")
