@@ -120,6 +120,7 @@ def draw_points(
                 edgecolors="white", label=names[label].replace("_", " ") if number == 0 else None,
             )  # fmt: skip
         plain_axes(axes, title)
+        axes.set_aspect("equal", adjustable="datalim")
         if title in axes_names:
             axes.set_xlabel(axes_names[title][0], fontsize=9)
             axes.set_ylabel(axes_names[title][1], fontsize=9)

@@ -34,6 +34,7 @@ class Options:
     clips: int | None = 10
     flip: bool | None = True
     clip_chunk: int = 20
+    use_temperature: bool | None = None
     fuse: list[str] | None = None
     fuse_weights: list[float] | None = None
     curves: list[str] | None = None
@@ -205,5 +206,6 @@ def _facts(model: "Model", prepared: Prepared, config: Mapping[str, Any]) -> dic
         "fuse": [*(str(other.run.checkpoint_path) for other in prepared.others.values()), *prepared.stored],
         "fuse_weights": config["fuse_weights"],
         "clip_chunk": config["clip_chunk"],
+        "temperature": model.temperature,
         "seed": config["seed"],
     }

@@ -62,10 +62,10 @@ def add_features(
             chosen.tolist(), labels, *(column for spot in places.values() for column in spot.T.tolist()), strict=True
         )
     ]
-    columns = ["clip", "class", *(f"{name}_{axis}" for name in places for axis in (1, 2))]
+    columns = ["sample", "class", *(f"{name}_{axis}" for name in places for axis in (1, 2))]
     report.files["features.csv"] = Table("", columns, rows).to_csv()
     first, second = axes.share
-    titles = {"pca": f"principal axes of {len(labels)} clips' features", "t_sne": f"t-SNE, perplexity {perplexity:g}"}
+    titles = {"pca": f"principal axes of {len(labels)} samples' features", "t_sne": f"t-SNE, perplexity {perplexity:g}"}
     named = (f"first axis, {100 * first:.0f} % of the variance", f"second axis, {100 * second:.0f} %")
 
     def draw() -> "Figure":

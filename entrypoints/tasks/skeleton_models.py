@@ -29,6 +29,8 @@ class Model:
     unseen: list[int]
     """Labels of the classes that training left out."""
     digest: str
+    temperature: float | None
+    """Divisor of the cosines; None = none, and for classifiers."""
 
     @property
     def class_names(self) -> list[str]:
@@ -51,9 +53,6 @@ class Model:
         from lightning_modules.skeletonclip.clip_answers import clip_answers
 
         self.module.to(device).eval()
-        temperature = None
-        if getattr(getattr(self.module.net, "temperature", None), "use_at_test", False):
-            temperature = float(self.module.net.temp)
 
         def ask(batch: Any) -> tuple[Any, Any]:
             with torch.no_grad():
@@ -63,7 +62,7 @@ class Model:
         data = self.datamodule
         found = compute_answers(
             ask, data.test_dataloader(), data.sample_names("test"), self.class_names, folder / self.digest, told,
-            temperature,
+            self.temperature,
         )  # fmt: skip
         if not self.unseen:
             return found
@@ -105,7 +104,15 @@ def load_model(path: str, config: Mapping[str, Any], device: Any) -> Model:
         "data": {key: value for key, value in data.items() if key not in ("root", "num_workers", "batch_size")},
     }  # fmt: skip
     name = f"{run.experiment} {run.run_dir.name}"
-    return Model(name, run, module, datamodule, sorted(unseen), digest_of(depends))
+    temperature = _temperature(module.net, config["use_temperature"])
+    return Model(name, run, module, datamodule, sorted(unseen), digest_of(depends), temperature)
+
+
+def _temperature(net: Any, wanted: bool | None) -> float | None:
+    if not hasattr(net, "temperature"):
+        return None
+    used = net.temperature.use_at_test if wanted is None else wanted
+    return float(net.temp.detach()) if used else None
 
 
 def _evaluated(data: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:

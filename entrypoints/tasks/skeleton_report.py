@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from components.metrics.retrieval import Retrieval
     from entrypoints.tasks.skeleton_scores import Answers
 
-_COLUMNS = ("top-1 %", "95 % from", "to", "top-5 %", "mean class %", "95 % from", "to", "chance %", "clips")
+_COLUMNS = ("top-1 %", "95 % from", "to", "top-5 %", "mean class %", "95 % from", "to", "chance %", "samples")
 
 
 @dataclass(frozen=True)
@@ -120,10 +120,10 @@ def add_run(report: Report, judged: Judged, split: str) -> dict[str, float]:
     scores = class_scores(judged.confusion)
     macro = {name: macro_mean(getattr(scores, name), judged.confusion) for name in ("precision", "recall", "f1")}
     report.metrics |= {f"test/macro_{name}": value for name, value in macro.items()}
-    report.metrics |= {"test/clips": float(len(judged.labels)), "test/chance": 1 / len(judged.class_names)}
+    report.metrics |= {"test/samples": float(len(judged.labels)), "test/chance": 1 / len(judged.class_names)}
     report.tables["classes"] = Table(
         f"Classes of {split}",
-        ["class", "clips", "precision", "recall", "F1", "mostly mistaken for"],
+        ["class", "samples", "precision", "recall", "F1", "mostly mistaken for"],
         class_rows(judged.confusion, judged.class_names),
     )
     counts = Table("", ["", *judged.class_names], confusion_rows(judged.confusion, judged.class_names))
@@ -148,7 +148,7 @@ def add_run(report: Report, judged: Judged, split: str) -> dict[str, float]:
     def draw() -> object:
         from entrypoints.tasks.class_figures import draw_confusions
 
-        return draw_confusions({split: judged.confusion}, judged.class_names, of=("class", "clip"))
+        return draw_confusions({split: judged.confusion}, judged.class_names, of=("class", "sample"))
 
     report.figures["confusion_matrix"] = draw  # type: ignore[assignment]
     return figures
@@ -211,7 +211,7 @@ def add_unseen(report: Report, answers: "Answers", unseen: Sequence[int]) -> Non
         both = sum(tops.values())
         report.metrics["test/seen_unseen_harmonic_top1"] = 2 * math.prod(tops.values()) / both if both else 0.0
     names = ", ".join(answers.class_names[label] for label in unseen)
-    columns = ["clips", "top-1 %", "95 % from", "to", "chance %", "mean recall %", "samples"]
+    columns = ["samples of classes", "top-1 %", "95 % from", "to", "chance %", "mean recall %", "samples"]
     report.tables["unseen"] = Table(f"Classes that training has not seen: {names}", columns, rows)
 
 
@@ -223,5 +223,5 @@ def _unseen_row(report: Report, key: str, title: str, judged: Judged) -> list[Va
     recall = macro_mean(class_scores(judged.confusion).recall, judged.confusion)
     named = {"top1": top1, "top1_low": low, "top1_high": high, "chance": chance, "mean_recall": recall}
     report.metrics |= {f"test/{key}_{name}": value for name, value in named.items()}
-    report.metrics[f"test/{key}_clips"] = float(samples)
+    report.metrics[f"test/{key}_samples"] = float(samples)
     return [title, 100 * top1, 100 * low, 100 * high, 100 * chance, 100 * recall, samples]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Trainer
 from omegaconf import DictConfig, OmegaConf
 
 from components.errors import InputError
@@ -23,6 +24,7 @@ from tests.entrypoints.skeleton_run import (
     write_skeleton_run,
 )
 from tests.entrypoints.videowalk_run import write_walk_run
+from tests.process import command_line
 
 QUICK = ("clips=2", "tsne_samples=0")
 
@@ -94,7 +96,7 @@ def test_scores_and_files(run: Path, clips: Path, monkeypatch: pytest.MonkeyPatc
     for name in ("confusion_matrix", "pca50-t_sne_vis"):
         assert (folder / "figures" / f"{name}.png").stat().st_size > 5000
     assert scores_of(folder, "t_sne_vis_out")["target_outputs"].shape == (12, 12)
-    assert rows_of(folder / "features.csv")[0].keys() == {"clip", "class", "pca_1", "pca_2", "t_sne_1", "t_sne_2"}
+    assert rows_of(folder / "features.csv")[0].keys() == {"sample", "class", "pca_1", "pca_2", "t_sne_1", "t_sne_2"}
     assert json.loads((run / "metrics.json").read_text())["test/top1"] == report.metrics["test/top1"]
 
     # Again: nothing is asked, every byte is the same; nor does it matter where the work was cut off.
@@ -177,7 +179,11 @@ def test_unseen_classes(clips: Path, tmp_path: Path) -> None:
     run = write_skeleton_run(tmp_path / "unseen", clips, unseen_classes=["jump", "run"])
     report, folder = evaluate(run)
     rows = rows_of(folder / "unseen.csv")
-    assert [row["clips"] for row in rows] == ["unseen among the 2 unseen", "unseen among all 4", "seen among all 4"]
+    assert [row["samples of classes"] for row in rows] == [
+        "unseen among the 2 unseen",
+        "unseen among all 4",
+        "seen among all 4",
+    ]
     assert [row["samples"] for row in rows] == ["6", "6", "6"]
     assert [float(row["chance %"]) for row in rows] == [50, 25, 25]
     # The run's own test, of the unseen classes among themselves.
@@ -234,3 +240,33 @@ def test_faults(run: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not finite"):
         evaluate(run)
     assert not (run / "evaluation" / "metrics.json").exists()
+
+
+def test_scores_over_the_temperature(run: Path) -> None:
+    _, folder = evaluate(run)
+    (part,) = folder.glob("parts/*/00000.npz")
+    cosines = np.load(part)["answers"].astype(np.float64)
+    bare = scores_of(folder)["outputs"]
+    sharp = scores_of(evaluate(run, "use_temperature=true")[1])["outputs"]
+    for outputs, divisor in ((bare, 1.0), (sharp, 0.07)):
+        powers = np.exp(cosines / divisor)
+        np.testing.assert_allclose(outputs, (powers / powers.sum(2, keepdims=True)).mean(1), atol=1e-6)
+
+
+def test_the_test_of_the_training_says_the_same(run: Path) -> None:
+    loaded = load_run(run)
+    trainer = Trainer(
+        accelerator="cpu", logger=False, enable_checkpointing=False, enable_model_summary=False,
+        enable_progress_bar=False,
+    )  # fmt: skip
+    (tested,) = trainer.test(load_module(loaded), datamodule=build_datamodule(loaded.config), verbose=False)
+    metrics = evaluate(run)[0].metrics
+    for name in ("test/top1", "test/top5", "test/mean_class_acc"):
+        assert metrics[name] == pytest.approx(tested[name], abs=1e-6)
+
+
+@pytest.mark.slow
+def test_the_command_line(run: Path) -> None:
+    printed = command_line.run("evaluate", f"run={run}", "device=cpu", *QUICK)
+    assert "### Recognition of test: 4 classes" in printed
+    assert (run / "evaluation" / "figures" / "confusion_matrix.png").is_file()
