@@ -58,12 +58,17 @@ def make_sides(
         unseen_among: what an unseen clip may be taken for.
 
     Raises:
-        InputError: no such split or class, a split without clips, a label without text.
+        InputError: no such split or class, a split without clips, a label without text, one unseen class among itself.
     """
     if unseen_among not in ("unseen", "all"):
         raise InputError(f"data.unseen_among='{unseen_among}' is not one of unseen, all")
     labels = skeletons.labels
     held_out = hold_out_classes(unseen_classes, texts) if unseen_classes else None
+    if held_out is not None and len(held_out.unseen) == 1 and unseen_among == "unseen":
+        raise InputError(
+            f"data.unseen_classes={list(unseen_classes)}: one class among itself is always right.\n"
+            "Name two or more, or have it told from all classes with data.unseen_among=all"
+        )
     sides: dict[Stage, Side] = {}
     for stage, split in splits.items():
         key = f"data.{stage}_split"

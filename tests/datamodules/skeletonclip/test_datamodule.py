@@ -112,21 +112,30 @@ def test_workers_do_not_change_the_batches(tmp_path: Path) -> None:
         torch.testing.assert_close(one["imgs"], other["imgs"], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(("among", "texts", "labels"), [("unseen", ["walk"], [0]), ("all", None, [2])])
-def test_classes_that_are_not_trained_on(
-    tmp_path: Path, among: Any, texts: list[str] | None, labels: list[int]
-) -> None:
+@pytest.mark.parametrize(
+    ("among", "texts", "labels"),
+    [("unseen", ["drink water", "walk"], [0, 1]), ("all", ["drink water", "sit down", "walk"], [0, 2])],
+)
+def test_classes_that_are_not_trained_on(tmp_path: Path, among: Any, texts: list[str], labels: list[int]) -> None:
     write(tmp_path)
-    data = module(tmp_path, unseen_classes=["walk"], unseen_among=among)
-    assert data.class_names == ["drink water", "sit down"]
-    assert data.texts("test").names == (texts or ["drink water", "sit down", "walk"])
-    assert np.unique(data.labels("train")).tolist() == [0, 1]
-    assert np.unique(data.labels("val")).tolist() == [0, 1]
+    data = module(tmp_path, unseen_classes=["walk", 0], unseen_among=among)
+    assert data.label_texts == [["sit down", "take a seat"]]
+    assert data.class_names == ["sit down"]
+    assert data.texts("test").names == texts
+    assert len(data.test_label_texts) == len(texts)
+    assert np.unique(data.labels("train")).tolist() == [0]
+    assert np.unique(data.labels("val")).tolist() == [0]
+    assert data.sample_names("val") == ["clip7"]
     assert np.unique(data.labels("test")).tolist() == labels
-    assert data.sample_names("test") == ["clip8"]
-    assert data.label_texts == ["drink water", ["sit down", "take a seat"]]
-    assert len(data.test_label_texts) == len(data.texts("test"))
-    assert data.facts()["unseen_classes"] == ["walk"]
+    assert data.sample_names("test") == ["clip6", "clip8"]
+    assert data.facts()["unseen_classes"] == ["walk", "drink water"]
+
+
+def test_one_unseen_class_is_told_from_all_others_only(tmp_path: Path) -> None:
+    write(tmp_path)
+    with pytest.raises(InputError, match="one class among itself is always right"):
+        module(tmp_path, unseen_classes=["walk"]).setup()
+    assert module(tmp_path, unseen_classes=["walk"], unseen_among="all").labels("test").tolist() == [2]
 
 
 def test_classes_are_resampled_by_name(tmp_path: Path) -> None:
