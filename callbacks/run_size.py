@@ -89,19 +89,23 @@ def run_size(trainer: Trainer) -> dict[str, int | None]:
 def describe(size: Mapping[str, int | None]) -> str:
     """One line for the log."""
     batch = "unknown batch" if size["batch"] is None else f"effective batch {size['effective_batch']}"
-    parts = [f"{size['batch']} x {size['devices']} {'device' if size['devices'] == 1 else 'devices'}"]
+    parts = [f"{size['batch']} x {_counted(size['devices'] or 1, 'device')}"]
     if size["accumulate"] != 1:
         parts.append(f"{size['accumulate']} accumulated")
-    epochs = "no number of" if size["epochs"] is None else size["epochs"]
-    passes = f"{epochs} epochs" if size["repeat"] == 1 else f"{size['repeat']} repeats x {epochs} epochs"
+    epochs = "no number of epochs" if size["epochs"] is None else _counted(size["epochs"], "epoch")
+    passes = epochs if size["repeat"] in (1, None) else f"{size['repeat']} repeats x {epochs}"
     inside = "" if size["batch"] is None else f" ({' x '.join(parts)})"
-    return f"{batch}{inside}, {passes}, {'endless' if size['steps'] is None else size['steps']} steps"
+    return f"{batch}{inside}, {passes}, {'endless steps' if size['steps'] is None else _counted(size['steps'], 'step')}"
 
 
 def differences(size: Mapping[str, int | None], reported: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """What is known of both and not the same: `{key: (this run, reported)}`."""
     pairs = {key: (size[key], reported.get(key)) for key in COMPARED}
     return {key: pair for key, pair in pairs.items() if None not in pair and pair[0] != pair[1]}
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _batch_size(trainer: Trainer) -> int | None:

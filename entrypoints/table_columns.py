@@ -66,7 +66,7 @@ def read_columns(node: Any, key: str = "table.columns") -> list[Column]:
     """Columns of a config's `table.columns`.
 
     Args:
-        node: `{heading: name | [names] | {of, times, minus}}`.
+        node: `{heading: name | [names] | {of, times, minus} | None}`; None leaves a column out that another file has.
         key: for messages.
 
     Raises:
@@ -74,7 +74,8 @@ def read_columns(node: Any, key: str = "table.columns") -> list[Column]:
     """
     if not isinstance(node, Mapping) or not node:
         raise InputError(f"{key}={node}: expected a mapping {{heading: metric or config key, ...}}")
-    return [_read_column(str(heading), entry, f"{key}.{heading}") for heading, entry in node.items()]
+    named = [(str(heading), entry) for heading, entry in node.items() if entry is not None]
+    return [_read_column(heading, entry, f"{key}.{heading}") for heading, entry in named]
 
 
 def _read_column(heading: str, entry: Any, key: str) -> Column:

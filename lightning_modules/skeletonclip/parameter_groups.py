@@ -96,13 +96,18 @@ def encoder_rules(lr: Mapping[str, float | None] | None, decay_mult: float = ENC
         decay_mult: the encoders' weight decay over the base one.
 
     Raises:
-        InputError: an unknown key.
+        InputError: an unknown key, or a negative rate.
     """
     given = dict(lr or {})
     unknown = [key for key in given if key not in ENCODERS]
     if unknown:
         raise InputError(f"model.lr.{unknown[0]}: expected one of {', '.join(ENCODERS)}; the others have optimizer.lr")
-    return {key: GroupRule(lr=given.get(key), decay_mult=decay_mult) for key in ENCODERS}
+    for key, value in given.items():
+        if value is not None:
+            _checked(f"model.lr.{key}", value)
+    return {
+        key: GroupRule(lr=given.get(key), decay_mult=_checked("model.encoder_decay", decay_mult)) for key in ENCODERS
+    }
 
 
 def configured_groups(

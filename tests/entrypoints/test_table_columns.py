@@ -94,6 +94,10 @@ def test_a_name_that_no_run_has_is_warned_of(tmp_path: Path, caplog: pytest.LogC
     assert "table.columns.top5: no run has test/top5 or val/top5" in caplog.text
 
 
+def test_null_leaves_a_column_out() -> None:
+    assert [column.heading for column in read_columns({"a": "x", "b": None})] == ["a"]
+
+
 def test_arithmetic_needs_numbers() -> None:
     run = RunResult("0", {}, "finished", metrics={"val/top1": 0.5}, card={"host": "here", "best": {"epoch": 3}})
     assert Column("x", ("host",), times=2.0).value(run) is None
