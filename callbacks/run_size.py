@@ -55,7 +55,7 @@ class RunSize(Callback):
                 "%s is %s, and %s in the published run; learning rates belong to it (%s)",
                 key.replace("_", " "), found, expected, COMPARED[key],
             )  # fmt: skip
-        fields = {"repeat": size["repeat"], "planned_steps": size["steps"]}
+        fields: dict[str, Any] = {"repeat": size["repeat"], "planned_steps": size["steps"]}
         if size["effective_batch"] is not None:
             fields["effective_batch"] = size["effective_batch"]
         if self.reported:
