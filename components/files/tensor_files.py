@@ -27,9 +27,10 @@ class Options:
 
 
 # Numbers of numpy, which training frameworks leave among the facts beside the weights (a best score, an epoch).
+_SCALAR: Any = np.float64(0).__reduce__()[0]
 _NUMBERS: list[Any] = [
-    (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),
-    (np._core.multiarray.scalar, "numpy._core.multiarray.scalar"),
+    (_SCALAR, "numpy.core.multiarray.scalar"),
+    (_SCALAR, "numpy._core.multiarray.scalar"),
     np.dtype,
     *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")),
 ]

