@@ -35,6 +35,8 @@ def read_npz_clip(path: str | Path, third: Literal["z", "score"] = "z") -> NpzCl
     """
     path = Path(path)
     try:
+        if path.is_file() and not zipfile.is_zipfile(path):
+            raise InputError(f"{path}: is no npz file, or a truncated one")
         with np.load(path, allow_pickle=False) as arrays:
             # A small file may claim to hold any amount; all members together must fit into memory.
             if sum(info.file_size for info in arrays.zip.infolist()) > _TOO_LARGE:
@@ -43,7 +45,9 @@ def read_npz_clip(path: str | Path, third: Literal["z", "score"] = "z") -> NpzCl
     except InputError:
         raise
     except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile, MemoryError) as error:
-        raise InputError(f"{path}: cannot be read as npz ({str(error).splitlines()[0][:120]})") from error
+        # Numpy's advice about objects is to read them without protection: not repeated.
+        reason = "it holds objects, which are refused" if "allow_pickle" in str(error) else str(error).splitlines()[0]
+        raise InputError(f"{path}: cannot be read as npz ({reason[:120]})") from error
     name = next((key for key in _KEYPOINT if key in content), None)
     if name is None:
         raise InputError(f"{path}: no array 'keypoint'; it holds {', '.join(sorted(content)[:6]) or 'nothing'}")

@@ -61,10 +61,10 @@ def test_broken_clips_are_named_and_left_out(folder, tmp_path):
     done = build(folder, tmp_path / "out")
     assert sum(done.clips_per_class) == 5
     first, second, third = done.problems
-    assert first.startswith("Wave/3: cannot be read as npz")
+    assert first.startswith("Wave/3: is no npz file")
     assert second == "Wave/4: 1 frames, dataset.min_frames=2"
     assert third.startswith("Wave/5: has 15 joints, but skeleton 'coco17' has 17")
-    with pytest.raises(InputError, match="Wave/3: cannot be read"):
+    with pytest.raises(InputError, match="Wave/3: is no npz file"):
         build(folder, tmp_path / "out2", on_error="raise")
     for path in folder.glob("[d]*/*.npz"):
         path.write_bytes(b"")
