@@ -156,9 +156,10 @@ def _with_texts(run: "LoadedRun", module: Any, options: Options) -> tuple[Any, l
             "Leave texts and templates out, or take a run of a model with texts, e.g. experiment=skeletonclip_pacl"
         )
     names, read_as = wanted
+    module = module.with_texts(read_as)
     if len(names) == 1:
         log.warning("there is one text only: its probability is always 1, look at the similarity")
-    return module.with_texts(read_as), names, read_as
+    return module, names, read_as
 
 
 def _data(run: "LoadedRun", options: Options) -> dict[str, Any]:
