@@ -16,10 +16,12 @@ from lightning_modules.skeletonclip.class_texts import TokenizedTexts
 from lightning_modules.skeletonclip.embedders import EmbedderKind
 from lightning_modules.skeletonclip.evaluation import EvaluationScores, clip_gradients, in_chunks
 from lightning_modules.skeletonclip.matching import Matching
+from lightning_modules.skeletonclip.module_checks import check_settings, check_vocabulary, width_of_pairs
 from lightning_modules.skeletonclip.momentum import Momentum
 from lightning_modules.skeletonclip.parameter_groups import ENCODER_DECAY, configured_groups, encoder_rules
 from lightning_modules.skeletonclip.recognizer import Pooling, SkeletonClip, Temperature, class_scores, normalised
 from lightning_modules.skeletonclip.text_features import TextFeatures
+from lightning_modules.skeletonclip.training_terms import all_class_terms, in_batch_terms
 
 
 class SkeletonClipModule(LightningModule):
@@ -84,14 +86,14 @@ class SkeletonClipModule(LightningModule):
         scheduler: Callable[..., Any] | None = None,
     ) -> None:
         super().__init__()
-        _check(objective, gather, matching, momentum, clip_chunk)
-        _check_words(tokenizer, text_encoder)
+        check_settings(objective, gather, matching, momentum, clip_chunk)
+        check_vocabulary(tokenizer, text_encoder)
         encoder_rules(lr, encoder_decay)
         self.net = SkeletonClip(video_encoder, text_encoder, embed_dim, embedder, pooling, alignment, temperature)
         self.texts = TokenizedTexts(tokenizer)
         self.objective = objective
         self.gather = gather
-        self.matching = None if matching is None else self._matching(matching)
+        self.matching = None if matching is None else matching(width_of_pairs(self.net))
         self.momentum = None if momentum is None else momentum(self.net)
         self.optimizer = optimizer
         self.scheduler = scheduler
@@ -99,42 +101,21 @@ class SkeletonClipModule(LightningModule):
         self.encoder_decay = encoder_decay
         self.clip_chunk = clip_chunk
         self.scores = EvaluationScores()
-        # Columns of the classes that training knows; None = of all of them.
-        self.seen: Tensor | None = None
         self.text_features = TextFeatures(self.net, self.texts)
         if texts is not None:
             self.set_texts(texts)
         self.register_load_state_dict_post_hook(_forget)
 
-    def _matching(self, matching: Callable[[int], Matching]) -> Matching:
-        video, text = self.net.video_encoder.width, self.net.text_encoder.width
-        read = getattr(self.net.text_encoder, "encoder_width", text)
-        if video != read:
-            raise InputError(
-                f"model.matching: the text encoder reads clips of width {read}, and the video encoder's have {video}.\n"
-                f"Set model.video_encoder.bottleneck_dim={read} (or model.text_encoder.encoder_width={video})"
-            )
-        if not getattr(self.net.text_encoder, "cross_attention", True):
-            raise InputError(
-                "model.matching needs a text encoder that looks at clips: set model.text_encoder.cross_attention=true"
-            )
-        return matching(text)
-
     # --- class texts -------------------------------------------------------------------------------------------------
 
-    def set_texts(self, texts: Sequence[str | Sequence[str]], seen: Sequence[int] | None = None) -> None:
-        """Take the texts of the classes.
-
-        Args:
-            texts: one or several per class.
-            seen: classes that training may use, for protocols with unseen classes; None = all.
+    def set_texts(self, texts: Sequence[str | Sequence[str]]) -> None:
+        """Take the texts of the classes, one or several each.
 
         Raises:
             InputError: no text, or one that is too long.
         """
         if self.texts.replace(texts):
             self.text_features.forget_states()
-        self.seen = None if seen is None or len(seen) == len(self.texts) else torch.tensor(sorted(seen))
         self.scores.num_classes = len(self.texts)
 
     def setup(self, stage: str) -> None:
@@ -142,7 +123,7 @@ class SkeletonClipModule(LightningModule):
         data = getattr(self.trainer, "datamodule", None)
         found = getattr(data, "label_texts", None)
         if found is not None:
-            self.set_texts(found, getattr(data, "seen_classes", None))
+            self.set_texts(found)
         if not len(self.texts):
             raise InputError(
                 "model.texts=null, and the data name no classes; give data.label_file or model.texts=[wave, run, ...]"
@@ -204,78 +185,14 @@ class SkeletonClipModule(LightningModule):
         clips = imgs.shape[1]
         clips_of_all, labels = imgs.flatten(0, 1), label.repeat_interleave(clips) if clips > 1 else label
         if self.objective == "all_class":
-            return self._all_class_terms(clips_of_all, labels)
+            return all_class_terms(self.text_features, clips_of_all, labels)
         if "slot" in batch:
             classes, slot = cast(Any, batch)["classes"], cast(Any, batch)["slot"]
         else:
             classes, slot = label.unique(return_inverse=True)
         slot = slot.repeat_interleave(clips) if clips > 1 else slot
-        return self._in_batch_terms(clips_of_all, labels, classes, slot, epoch)
-
-    def _encode(self, clips: Tensor, classes: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Frames `[B, T', D]` and class features `[U, E]`."""
-        if self.text_features.frozen:
-            return self.net.video_encoder(clips), self.text_features.of(classes)
-        # Through `forward`, which torch.compile has compiled if asked to.
-        frames, states = self.net(clips, *self.texts.tokens(classes))
-        return frames, self.text_features.project(states, classes)
-
-    def _all_class_terms(self, clips: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        columns = None if self.seen is None else self._seen_on(labels.device)
-        frames, features = self._encode(clips, columns)
-        if columns is not None:
-            labels = torch.searchsorted(columns, labels)
-        cosines = self.net.class_cosines(frames, features)
-        loss = objectives.all_class(cosines, labels, self.net.temp)
-        top1 = (cosines.detach().argmax(dim=1) == labels).float().mean()
-        return {"loss": loss, "loss_cls": loss, "top1": top1}
-
-    def _seen_on(self, device: torch.device) -> Tensor:
-        assert self.seen is not None
-        self.seen = self.seen.to(device)
-        return self.seen
-
-    def _in_batch_terms(
-        self, clips: Tensor, labels: Tensor, classes: Tensor, slot: Tensor, epoch: float
-    ) -> dict[str, Tensor]:
-        frames, features = self._encode(clips, classes)
-        texts = features[slot]
-        videos = self.net.pool(frames, texts)
-        if self.momentum is None:
-            loss_cls = objectives.in_batch(videos, texts, labels, self.net.temp, self.gather)
-        else:
-            loss_cls = self._momentum_loss(self.momentum, clips, videos, texts, labels, classes, slot, epoch)
-        with torch.no_grad():
-            similarities = objectives.similarity(videos, texts, self.net.temp)
-            top1 = (labels[similarities.argmax(dim=1)] == labels).float().mean()
-        terms = {"loss": loss_cls, "loss_cls": loss_cls, "top1": top1}
-        if self.matching is not None:
-            negatives = self.matching.choose(similarities, labels)
-            tokens = self.texts.pair_tokens(labels)
-            loss_itm = self.matching(self.net.text_encoder, *tokens, frames, labels, negatives)
-            terms |= {"loss": loss_cls + self.matching.weight * loss_itm, "loss_itm": loss_itm}
-        return terms
-
-    def _momentum_loss(
-        self,
-        momentum: Momentum,
-        clips: Tensor,
-        videos: Tensor,
-        texts: Tensor,
-        labels: Tensor,
-        classes: Tensor,
-        slot: Tensor,
-        epoch: float,
-    ) -> Tensor:
-        momentum.follow(self.net)
-        twin = momentum.twin
-        with torch.no_grad():
-            frames, states = twin(clips, *self.texts.tokens(classes))
-            twin_texts = self.texts.merge(twin.project_texts(states), classes)[slot]
-            twin_videos = twin.pool(frames, twin_texts)
-        return cast(
-            Tensor,
-            momentum(videos, texts, twin_videos, twin_texts, labels, self.net.temp, epoch, self.gather),
+        return in_batch_terms(
+            self.text_features, clips_of_all, labels, classes, slot, self.gather, self.matching, self.momentum, epoch
         )
 
     def training_step(self, batch: SkeletonBatch, batch_idx: int) -> Tensor:
@@ -301,13 +218,12 @@ class SkeletonClipModule(LightningModule):
 
     def _evaluate(self, batch: SkeletonBatch, stage: str) -> None:
         cosines = self.clip_cosines(batch["imgs"], self.clip_chunk)
-        loss = objectives.all_class(cosines.mean(dim=1), batch["label"], self.net.temp)
-        self.scores.add(
-            stage, loss, class_scores(cosines, self._test_temperature()), batch["label"], batch.get("index")
-        )
+        loss = objectives.all_class(cosines.mean(dim=1), batch["label"], self.net.bounded_temperature())
+        scores = class_scores(cosines, self._test_temperature())
+        self.scores.add(stage, loss, scores, batch["label"], batch.get("index"))
 
     def _test_temperature(self) -> Tensor | None:
-        return self.net.temp.detach() if self.net.temperature.use_at_test else None
+        return self.net.bounded_temperature() if self.net.temperature.use_at_test else None
 
     def clip_cosines(self, imgs: Tensor, clip_chunk: int | None = None) -> Tensor:
         """Cosines of every clip with every class text.
@@ -373,36 +289,6 @@ class SkeletonClipModule(LightningModule):
         """See `clip_gradients`."""
         if not clip_gradients(self.trainer.precision_plugin, optimizer, gradient_clip_val, gradient_clip_algorithm):
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
-
-
-def _check(objective: str, gather: bool, matching: Any, momentum: Any, clip_chunk: int | None) -> None:
-    if objective not in ("in_batch", "all_class"):
-        raise InputError(f"model.objective='{objective}' is not one of in_batch, all_class")
-    if objective == "all_class":
-        for key, value in (("gather", gather or None), ("matching", matching), ("momentum", momentum)):
-            if value is not None:
-                raise InputError(
-                    f"model.{key} belongs to model.objective=in_batch; all_class compares with all class texts.\n"
-                    f"Set model.objective=in_batch, or leave model.{key} out"
-                )
-    if clip_chunk is not None and clip_chunk < 1:
-        raise InputError(f"model.clip_chunk={clip_chunk} must be at least 1, or null for all clips of a batch")
-
-
-def _check_words(tokenizer: Any, text_encoder: Any) -> None:
-    """Raise where the text encoder was trained with another vocabulary, or has no embedding for a token."""
-    read, known = (getattr(each, "source", None) for each in (tokenizer, text_encoder))
-    if known not in (None, "random") and read is not None and read != known:
-        raise InputError(
-            f"model.tokenizer.source={read}, but model.text_encoder.source={known} knows its own vocabulary alone.\n"
-            f"Set model.tokenizer.source={known}"
-        )
-    words, rows = (getattr(each, "vocab_size", None) for each in (tokenizer, text_encoder))
-    if words is not None and rows is not None and words > rows:
-        raise InputError(
-            f"model.tokenizer has {words} tokens, the text encoder's embeddings are for {rows}.\n"
-            f"Give both the same source, or set model.text_encoder.vocab_size={words} where its source is random"
-        )
 
 
 def _forget(module: nn.Module, _: Any) -> None:

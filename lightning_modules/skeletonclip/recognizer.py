@@ -79,8 +79,8 @@ class SkeletonClip(nn.Module):
         self.embed_dim = embed_dim
         self.video_encoder: Any = video_encoder
         self.text_encoder: Any = text_encoder
-        self.text_proj = nn.Linear(self.text_encoder.width, embed_dim)
         made = build_embedder(embedder, self.video_encoder.width, embed_dim)
+        self.text_proj = nn.Linear(self.text_encoder.width, embed_dim)
         # The published names stand directly below the model: its layers are registered, the embedder itself is not.
         for name, layer in made.named_children():
             self.add_module(name, layer)
@@ -97,6 +97,10 @@ class SkeletonClip(nn.Module):
         """Bring the temperature into its bounds; every training step begins with it."""
         with torch.no_grad():
             self.temp.clamp_(self.temperature.min, self.temperature.max)
+
+    def bounded_temperature(self) -> Tensor:
+        """The temperature within its bounds, without gradient; an optimizer's step may have left them."""
+        return self.temp.detach().clamp(self.temperature.min, self.temperature.max)
 
     def project_texts(self, states: Tensor) -> Tensor:
         """Normalised text features `[..., E]` of the text encoder's states `[..., width]`."""

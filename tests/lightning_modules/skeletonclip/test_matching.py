@@ -70,5 +70,5 @@ def test_values_out_of_range_and_encoders_of_different_width() -> None:
     from lightning_modules.skeletonclip.module import SkeletonClipModule
     from tests.lightning_modules.skeletonclip.tiny import TinyTokenizer, TinyVideo
 
-    with pytest.raises(InputError, match="model.video_encoder.bottleneck_dim=8"):
+    with pytest.raises(InputError, match=r"model\.video_encoder\.bottleneck_dim=8"):
         SkeletonClipModule(TinyVideo(6), TinyText(), TinyTokenizer(), torch.optim.SGD, matching=Matching)
