@@ -4,6 +4,7 @@ Exact over batches and ranks. A class of equal scores comes before those with gr
 gives every class the same score is right as often as its first class is, not always.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
@@ -99,6 +100,31 @@ def wilson_interval(share: float, count: int) -> tuple[float, float]:
     middle = (share + z2 / (2 * count)) / (1 + z2 / count)
     half = 1.96 / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def share_as_good_permuted(confusion: Tensor, draws: int = 5000, seed: int = 0) -> float:
+    """How often classes that are named at random come out as right as they do: a p-value of zero-shot recognition.
+
+    A model that has never seen some classes can tell them apart without knowing which is which; all samples of a class
+    are right or wrong together then, and an interval over samples says nothing of that. Of three classes, one in six
+    namings is the true one by chance: few classes prove little, however many samples they have.
+
+    Args:
+        confusion: counts `[true, predicted]`, `[C, C]`.
+        draws: random namings for more than seven classes; up to seven all are tried.
+        seed: of these.
+
+    Returns:
+        Share of the namings, the true one among them, with at least as many samples on the diagonal.
+    """
+    counts = confusion.cpu().numpy()
+    classes = len(counts)
+    if classes <= 7:
+        namings = np.array(list(itertools.permutations(range(classes))))
+    else:
+        generator = np.random.default_rng(seed)
+        namings = np.stack([np.arange(classes), *(generator.permutation(classes) for _ in range(draws))])
+    return float((counts[np.arange(classes), namings].sum(axis=1) >= np.trace(counts)).mean())
 
 
 def fuse_scores(

@@ -190,12 +190,16 @@ def add_retrieval(report: Report, directions: "Mapping[str, Retrieval]") -> None
 def add_unseen(report: Report, answers: "Answers", unseen: Sequence[int]) -> None:
     """Clips of classes that training has not seen: told apart among themselves, and among all classes.
 
+    The last column says how often namings of these classes at random are as good, see `share_as_good_permuted`.
+
     Args:
         report: gets the table `unseen` and `test/unseen_...`, `test/seen_...` metrics.
         answers: of all classes; clips of seen classes may be among the samples.
         unseen: labels.
     """
     import numpy as np
+
+    from components.metrics.classification import share_as_good_permuted
 
     classes = len(answers.class_names)
     alone = judge_answers(answers.among(unseen))
@@ -210,9 +214,13 @@ def add_unseen(report: Report, answers: "Answers", unseen: Sequence[int]) -> Non
     if len(tops) == 2:
         both = sum(tops.values())
         report.metrics["test/seen_unseen_harmonic_top1"] = 2 * math.prod(tops.values()) / both if both else 0.0
+    luck = share_as_good_permuted(alone.confusion)
+    report.metrics["test/unseen_p_permuted"] = luck
+    rows = [[*row, luck if row is rows[0] else math.nan] for row in rows]
     names = ", ".join(answers.class_names[label] for label in unseen)
     columns = ["samples of classes", "top-1 %", "95 % from", "to", "chance %", "mean recall %", "samples"]
-    report.tables["unseen"] = Table(f"Classes that training has not seen: {names}", columns, rows)
+    title = f"Classes that training has not seen: {names} (intervals: other samples, not other classes)"
+    report.tables["unseen"] = Table(title, [*columns, "p, names permuted"], rows)
 
 
 def _unseen_row(report: Report, key: str, title: str, judged: Judged) -> list[Value]:

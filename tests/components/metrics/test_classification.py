@@ -16,6 +16,7 @@ from components.metrics.classification import (
     label_ranks,
     macro_mean,
     mean_class_accuracy,
+    share_as_good_permuted,
     top_k_hits,
     wilson_interval,
 )
@@ -67,6 +68,15 @@ def test_wilson_interval() -> None:
     assert wilson_interval(1.0, 10)[1] == 1.0
     assert 0 < wilson_interval(1.0, 10)[0] < 1
     assert all(map(math.isnan, wilson_interval(math.nan, 0)))
+
+
+def test_classes_with_exchanged_names() -> None:
+    # Two names exchanged: of the six namings one is better than the true one, and three are as good.
+    exchanged = torch.tensor([[9, 0, 0], [0, 0, 9], [0, 9, 0]])
+    assert share_as_good_permuted(exchanged) == pytest.approx((1 + 1 + 2) / 6)
+    assert share_as_good_permuted(torch.eye(3) * 9) == pytest.approx(1 / 6)
+    assert share_as_good_permuted(torch.zeros(3, 3)) == 1
+    assert share_as_good_permuted(torch.eye(9), draws=999) == pytest.approx(1 / 1000)
 
 
 def batches() -> tuple[Tensor, Tensor, Tensor]:
