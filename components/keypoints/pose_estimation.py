@@ -140,17 +140,23 @@ class PoseEstimator:
         return joints
 
     def _send(self, content: bytes) -> None:
+        # Who does not read lets the pipe fill up, and writing would wait for ever.
+        limit = threading.Timer(_FRAME_SECONDS, self._process.kill)
+        limit.start()
         try:
             assert self._process.stdin is not None
             self._process.stdin.write(content)
             self._process.stdin.flush()
         except OSError as error:
-            raise self._fault("has ended") from error
+            raise self._fault("has ended, or does not read") from error
+        finally:
+            limit.cancel()
 
     def _answer(self, seconds: float) -> dict[str, Any]:
         try:
             line = self._lines.get(timeout=seconds)
         except queue.Empty:
+            self._process.kill()
             raise self._fault(f"has not answered for {seconds:g} s") from None
         if not line:
             raise self._fault("has ended")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from components.errors import InputError
+from components.keypoints import pose_estimation
 from components.keypoints.pose_estimation import PoseEstimator, estimate_video, estimator_command
 from tests.components.keypoints.keypoint_files import estimator
 
@@ -52,6 +53,17 @@ def test_joints_outside_of_the_picture_are_missing(tmp_path):
 def test_estimators_that_fail(body, message, tmp_path):
     with pytest.raises(InputError, match=message):
         estimate_video(Film(2), estimator(tmp_path, body))
+
+
+def test_estimators_that_hang(tmp_path, monkeypatch):
+    monkeypatch.setattr(pose_estimation, "_FRAME_SECONDS", 0.2)
+    with pytest.raises(InputError, match=r"has not answered for 0\.2 s"):
+        estimate_video(Film(2), estimator(tmp_path, "import time; time.sleep(60)"))
+    large = Film(1)
+    large.size = (2000, 2000)
+    deaf = [sys.executable, "-S", "-c", 'import time; print(\'{"joints": "coco17"}\', flush=True); time.sleep(60)']
+    with pytest.raises(InputError, match="has ended, or does not read"):
+        estimate_video(large, deaf)
 
 
 def test_absent_estimators_say_how_to_get_one(tmp_path):
