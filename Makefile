@@ -36,6 +36,7 @@ bench: $(VENV)/.installed
 	$(PY) benchmarks/mixing.py
 	$(PY) benchmarks/actor_step.py
 	$(PY) benchmarks/crw_step.py
+	$(PY) benchmarks/skeletonclip_step.py
 	$(PY) -m benchmarks.clip_reading
 	$(PY) -m benchmarks.patch_augmentation
 	$(PY) benchmarks/evaluation.py

@@ -52,7 +52,7 @@ class SkeletonClassifier(nn.Module):
         if not 0 <= dropout < 1:
             raise InputError(f"model.dropout={dropout} must lie in [0, 1)")
         self.backbone: Any = backbone
-        self.cls_head = ClassifierHead(self.backbone.channels, num_classes, dropout)
+        self.cls_head = ClassifierHead(int(backbone.channels), num_classes, dropout)  # type: ignore[arg-type]
 
     def features(self, clips: Tensor) -> Tensor:
         """Mean over time and picture `[B, C]` of clips `[B, V, T, H, W]`."""

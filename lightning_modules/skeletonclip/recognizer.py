@@ -79,8 +79,8 @@ class SkeletonClip(nn.Module):
         self.embed_dim = embed_dim
         self.video_encoder: Any = video_encoder
         self.text_encoder: Any = text_encoder
-        made = build_embedder(embedder, self.video_encoder.width, embed_dim)
-        self.text_proj = nn.Linear(self.text_encoder.width, embed_dim)
+        made = build_embedder(embedder, int(video_encoder.width), embed_dim)  # type: ignore[arg-type]
+        self.text_proj = nn.Linear(int(text_encoder.width), embed_dim)  # type: ignore[arg-type]
         # The published names stand directly below the model: its layers are registered, the embedder itself is not.
         for name, layer in made.named_children():
             self.add_module(name, layer)
