@@ -112,7 +112,7 @@ def _temperature(net: Any, wanted: bool | None) -> float | None:
     if not hasattr(net, "temperature"):
         return None
     used = net.temperature.use_at_test if wanted is None else wanted
-    return float(net.temp.detach()) if used else None
+    return float(net.bounded_temperature()) if used else None
 
 
 def _evaluated(data: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def compute_answers(
         if not np.isfinite(part["answers"]).all():
             raise InputError("the run's answers are not finite: its weights are damaged, or its training diverged")
         with atomic_path(file) as temporary:
-            np.savez(temporary, **part)
+            np.savez(temporary, **part)  # type: ignore[arg-type]
         found[int(file.stem)] = part
     whole = {key: np.concatenate([found[number][key] for number in range(len(plan))]) for key in _ARRAYS}
     return Answers(

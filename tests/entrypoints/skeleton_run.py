@@ -102,7 +102,7 @@ def write_skeleton_run(
         module.set_texts(NAMES)
     for each in module.modules():  # statistics of data, as after training: fresh ones leave all clips alike
         if isinstance(each, torch.nn.BatchNorm3d):
-            each.running_var.mul_(0.02)
+            each.running_var = 0.02 * torch.ones(each.num_features)
     if hasattr(module, "set_texts"):  # texts that differ as trained ones do
         for each in module.net.text_encoder.parameters():
             each.data.mul_(15 if each.ndim > 1 else 1)

@@ -155,7 +155,7 @@ def test_late_fusion(run: Path, clips: Path, tmp_path: Path) -> None:
     assert report.metrics["test/fused_2_1_top1"] == (twice.argmax(1) == own["labels"]).mean()
     # Stored results serve as well, in any order of the samples.
     stored = {name: value[::-1] for name, value in alone.items() if name != "class_names"}
-    np.savez(tmp_path / "stored.npz", **stored)
+    np.savez(tmp_path / "stored.npz", **stored)  # type: ignore[arg-type]
     again, _ = evaluate(run, f"fuse=[{tmp_path / 'stored.npz'}]")
     assert again.metrics["test/fused_2_1_top1"] == report.metrics["test/fused_2_1_top1"]
 
