@@ -44,11 +44,12 @@ class Answers:
 
     def probabilities(self) -> "np.ndarray":
         """`[N, L]` float64: softmax over the classes of every clip, mean over the clips."""
-        import numpy as np
+        import torch
 
-        scaled = self.answers.astype(np.float64) / (1.0 if self.temperature is None else self.temperature)
-        powers = np.exp(scaled - scaled.max(axis=2, keepdims=True))
-        return (powers / powers.sum(axis=2, keepdims=True)).mean(axis=1)
+        from lightning_modules.skeletonclip.recognizer import class_scores
+
+        divisor = None if self.temperature is None else torch.tensor(self.temperature, dtype=torch.float64)
+        return class_scores(torch.from_numpy(self.answers).double(), divisor).numpy()
 
     def similarities(self) -> "np.ndarray":
         """`[N, L]` float64, mean answer over the clips."""
