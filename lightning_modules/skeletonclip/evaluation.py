@@ -42,20 +42,24 @@ class EvaluationScores(nn.Module):
 
     def add(self, stage: str, loss: Tensor, scores: Tensor, labels: Tensor, index: Tensor | None) -> None:
         """Add a batch: its mean loss, scores `[B, C]`, labels `[B]` and numbers of its samples `[B]`."""
-        if stage not in self.metrics:
-            self.metrics[stage] = ClassificationScore(self.num_classes).to(scores.device)
-            self.metrics[f"{stage}_loss"] = MeanMetric().to(scores.device)
-        cast(ClassificationScore, self.metrics[stage]).update(scores, labels, index)
-        cast(MeanMetric, self.metrics[f"{stage}_loss"]).update(loss.detach(), weight=len(labels))
+        score, mean = self._metrics(stage, scores.device)
+        score.update(scores, labels, index)
+        mean.update(loss.detach(), weight=len(labels))
 
-    def end(self, stage: str) -> dict[str, Tensor]:
-        """Figures of the epoch by log name, the same on all ranks; the next one starts afresh."""
-        score, loss = cast(ClassificationScore, self.metrics[stage]), cast(MeanMetric, self.metrics[f"{stage}_loss"])
-        named = {f"{stage}/loss": loss.compute()}
+    def end(self, stage: str, device: torch.device) -> dict[str, Tensor]:
+        """Figures of the epoch by log name, the same on all ranks, also on one that had no sample."""
+        score, mean = self._metrics(stage, device)
+        named = {f"{stage}/loss": mean.compute()}
         named |= {f"{stage}/{name}": value for name, value in score.compute().items()}
-        # The numbers of classes may be others in the next epoch of another data set.
+        # The next epoch starts afresh, maybe with other classes.
         del self.metrics[stage], self.metrics[f"{stage}_loss"]
         return named
+
+    def _metrics(self, stage: str, device: torch.device) -> tuple[ClassificationScore, MeanMetric]:
+        if stage not in self.metrics:
+            self.metrics[stage] = ClassificationScore(self.num_classes).to(device)
+            self.metrics[f"{stage}_loss"] = MeanMetric().to(device)
+        return cast(ClassificationScore, self.metrics[stage]), cast(MeanMetric, self.metrics[f"{stage}_loss"])
 
 
 def clip_gradients(

@@ -211,10 +211,10 @@ class SkeletonClipModule(LightningModule):
         self._evaluate(batch, "test")
 
     def on_validation_epoch_end(self) -> None:
-        self.log_dict(self.scores.end("val"), sync_dist=True)
+        self.log_dict(self.scores.end("val", self.device), sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
-        self.log_dict(self.scores.end("test"), sync_dist=True)
+        self.log_dict(self.scores.end("test", self.device), sync_dist=True)
 
     def _evaluate(self, batch: SkeletonBatch, stage: str) -> None:
         cosines = self.clip_cosines(batch["imgs"], self.clip_chunk)
