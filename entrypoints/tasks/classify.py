@@ -11,6 +11,7 @@ from components.errors import InputError
 from components.files.atomic import check_writable
 from components.stopwatch import Stopwatch
 from entrypoints.config_check import Fault
+from entrypoints.run_data import DATAMODULES
 from entrypoints.tasks.classify_journal import Journal
 from entrypoints.tasks.classify_record import key_of, place_of, record_of
 from entrypoints.tasks.classify_report import Timing, show_results, write_attention, write_results
@@ -164,7 +165,10 @@ def _with_texts(run: "LoadedRun", module: Any, options: Options) -> tuple[Any, l
 
 def _data(run: "LoadedRun", options: Options) -> dict[str, Any]:
     """The run's data settings with what the options set; no file of theirs is needed."""
-    data = {**run.config["data"], "synthetic": None, "synthetic_root": None, "num_workers": 0}
+    # An imported run knows neither the class of its data nor where they are.
+    imported = {"_target_": DATAMODULES["skeletonclip"]} if "_target_" not in run.config["data"] else {}
+    data = {**run.config["data"], **imported, "synthetic": None, "synthetic_root": None, "num_workers": 0}
+    data["root"] = data.get("root") or "."
     settings = "datamodules.skeletonclip.settings"
     changes = (("clips", "ClipCounts", options.num_clips), ("double_flip", "DoubleFlip", options.double_flip))
     for key, kind, value in changes:
