@@ -195,7 +195,8 @@ class SkeletonDataModule(LightningDataModule):
         if self.unseen_classes:
             return  # training and test have no class in common, hence no clip
         for stage in ("val", "test"):
-            shared = shared_clips(self.skeletons, self._splits["train"], self._splits[stage])  # type: ignore[index]
+            train, other = self._splits["train"], self._splits[stage]  # type: ignore[index]
+            shared = shared_clips(self.skeletons, train, other, f"data.{stage}_split")
             if shared:
                 log.warning(
                     "%d clips are in data.train_split and data.%s_split: a result on them says little",

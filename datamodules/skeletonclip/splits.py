@@ -55,9 +55,16 @@ def absent_clips(skeletons: SkeletonSet, split: str | None) -> list[str]:
     return [name for name in skeletons.splits.get(split or "", ()) if name not in present]
 
 
-def shared_clips(skeletons: SkeletonSet, first: str | None, second: str | None) -> list[str]:
-    """Clips that two splits have in common: a result on them says little."""
-    members = [{skeletons.clips[place].name for place in select_split(skeletons, split)} for split in (first, second)]
+def shared_clips(
+    skeletons: SkeletonSet, first: str | None, second: str | None, key: str = "data.test_split"
+) -> list[str]:
+    """Clips that the training split and another one, which `key` names, have in common: a result on them says little.
+
+    Raises:
+        InputError: as `select_split`.
+    """
+    places = (select_split(skeletons, first), select_split(skeletons, second, key))
+    members = [{skeletons.clips[place].name for place in own} for own in places]
     return sorted(members[0] & members[1])
 
 

@@ -230,7 +230,7 @@ def test_faults(run: Path, tmp_path: Path) -> None:
         evaluate(run, "clip_chunk=0", "clips=0", "fuse_weights=[1]", "perplexity=1")
     with pytest.raises(InputError, match="clip_chunk"):
         evaluate(run, "clip_chunk=many")
-    with pytest.raises(InputError, match=r"split.*=testt: .*no such split.*did you mean 'test'"):
+    with pytest.raises(InputError, match=r"data\.test_split=testt: .*no such split.*did you mean 'test'"):
         evaluate(run, "split=testt")
     with pytest.raises(InputError, match=r"empty: this split .* names no clip"):
         evaluate(run, "split=empty")
