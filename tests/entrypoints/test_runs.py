@@ -9,7 +9,7 @@ from callbacks.checkpoint_contents import ConfigInCheckpoint
 from callbacks.checkpoints import LastCheckpoint
 from callbacks.ema import WeightEMA
 from components.errors import InputError
-from entrypoints.runs import LoadedRun, build_module, load_checkpoint, load_module, load_run
+from entrypoints.runs import LoadedRun, build_module, load_checkpoint, load_module, load_run, without_start
 from tests.callbacks.tiny import trainer
 from tests.entrypoints.actor_run import actor_config, write_run
 
@@ -73,3 +73,13 @@ def test_files_that_are_no_runs(tmp_path: Path) -> None:
             load_checkpoint(path)
         refused += "cannot be read" in str(caught.value)
     assert refused > 20
+
+
+def test_a_run_is_rebuilt_without_the_files_that_a_training_started_from() -> None:
+    text = {"_target_": "lightning_modules.skeletonclip.networks.text_encoder.TextEncoder", "source": "package"}
+    model = {"video_encoder": {"resnet": {"checkpoint": "gone.pth"}, "checkpoint": "gone.pth"}, "text_encoder": text}
+    assert without_start(model) == {
+        "video_encoder": {"resnet": {"checkpoint": None}, "checkpoint": None},
+        "text_encoder": text | {"pretrained": False},
+    }
+    assert without_start({"net": {"checkpoint": False}}) == {"net": {"checkpoint": False}}  # saves memory, no file

@@ -12,8 +12,9 @@ from omegaconf import OmegaConf
 
 from components.errors import InputError
 from entrypoints import convert
-from entrypoints.runs import load_module, load_run
+from entrypoints.runs import build_datamodule, load_module, load_run
 from entrypoints.skeletonclip_conversions import import_skeletonclip
+from entrypoints.tasks import classify
 from tests.lightning_modules.skeletonclip.released_files import (
     backbone,
     pyskl_content,
@@ -84,6 +85,8 @@ def test_the_classifier_of_pyskl(tmp_path: Path) -> None:
     assert f"{len(state)} keys taken over, 0 ignored, none missing" in done.lines[0]
     data = run.config["data"]
     assert (data["label_file"], data["test_split"], data["root"]) == ("ntu60", "xsub_val", None)
+    # Neither the place of the data nor their class is known, and clips of the user's own need neither.
+    assert build_datamodule({**run.config, "data": classify._data(run, classify.Options("clips.pkl"))}).pipelines["test"]
 
 
 def test_momentum_without_its_queue_starts_afresh(tmp_path: Path) -> None:
