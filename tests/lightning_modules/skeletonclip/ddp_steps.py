@@ -3,7 +3,9 @@
 python -m tests.lightning_modules.skeletonclip.ddp_steps <file that both meet at>
 """
 
+import faulthandler
 import functools
+import os
 import sys
 from datetime import timedelta
 from typing import Any
@@ -81,10 +83,13 @@ def steps(rank: int, meeting_place: str) -> dict[str, Any]:
     head = matching.matching.itm_head.weight.grad
     assert head is not None
     seen["itm"], seen["itm_gradients"] = torch.stack(itm), from_all(head)
-    dist.destroy_process_group()
+    dist.barrier()
     return seen
 
 
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(100, exit=True)  # never outlives the test
     torch.set_num_threads(1)
     steps(1, sys.argv[1])
+    # Leaving the group in order waits, now and then, for the first process, which may be gone already.
+    os._exit(0)

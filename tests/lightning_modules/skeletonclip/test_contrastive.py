@@ -49,6 +49,7 @@ def test_two_processes(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=Path(__file__).parents[3], stderr=subprocess.PIPE, text=True) as other:
         try:
             seen = ddp_steps.steps(0, meeting_place)
+            torch.distributed.destroy_process_group()
             _, errors = other.communicate(timeout=60)
         finally:
             other.kill()
