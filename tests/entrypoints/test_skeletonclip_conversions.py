@@ -86,7 +86,8 @@ def test_the_classifier_of_pyskl(tmp_path: Path) -> None:
     data = run.config["data"]
     assert (data["label_file"], data["test_split"], data["root"]) == ("ntu60", "xsub_val", None)
     # Neither the place of the data nor their class is known, and clips of the user's own need neither.
-    assert build_datamodule({**run.config, "data": classify._data(run, classify.Options("clips.pkl"))}).pipelines["test"]
+    data = classify._data(run, classify.Options("clips.pkl"))
+    assert build_datamodule({**run.config, "data": data}).pipelines["test"]
 
 
 def test_momentum_without_its_queue_starts_afresh(tmp_path: Path) -> None:
