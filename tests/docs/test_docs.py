@@ -115,7 +115,13 @@ def test_named_keys_of_data_and_model_exist(page: Path) -> None:
         for group in ("data", "model"):
             known |= set(keys_below(content.get(group), group))
     # Parts that choices share, and where they stand.
-    parts = (("blend", "data.mix"), ("recognizer", "model"), ("synthetic_humanact12", "data"), ("walk", "model"))
+    parts = (
+        ("blend", "data.mix"),
+        ("recognizer", "model"),
+        ("skeletonclip", "model"),
+        ("synthetic_humanact12", "data"),
+        ("walk", "model"),
+    )
     for part, path in parts:
         known |= set(keys_below(read_yaml(CONF / "standard" / f"{part}.yaml"), path))
     named = set(re.findall(r"(?<![\w./-])((?:data|model)(?:\.[a-z_]\w*)+)(?![\w(/])", page.read_text()))
@@ -136,7 +142,11 @@ def test_commands_have_the_keys_that_are_given_to_them(page: Path) -> None:
         given = [text.split("=", 1) for text in rest if "=" in text]
         for group in ("task", "dataset", "source"):
             for choice in [value for key, value in given if key == group and (CONF / group / f"{value}.yaml").exists()]:
-                known |= {group, *read_yaml(CONF / group / f"{choice}.yaml")}
+                content = read_yaml(CONF / group / f"{choice}.yaml")
+                own = {path for key, value in content.items() for path in keys_below(value, key)}
+                # A choice's keys in full; those of data sets and tasks in short too.
+                known |= {group, *(f"{group}.{key}" for key in own), *(own if group != "source" else ())}
+                known |= {"source"} if "input" in own else set()  # as it is called on the command line
         assert [key for key, _ in given if key not in known] == [], line
 
 
