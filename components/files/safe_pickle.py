@@ -9,12 +9,13 @@ import io
 import math
 import pickle
 import re
+import struct
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -95,7 +96,9 @@ def _explained(path: Path) -> Iterator[None]:
             "Only numpy arrays and plain containers are admitted: the file is hostile or not what it should be, "
             "get it from its publisher again"
         ) from error
-    except (EOFError, pickle.UnpicklingError, ValueError, TypeError, AttributeError, LookupError, zlib.error) as error:
+    except (
+        EOFError, pickle.UnpicklingError, ValueError, TypeError, AttributeError, LookupError, struct.error, zlib.error,
+    ) as error:  # fmt: skip
         if isinstance(error, InputError):
             raise InputError(f"{path}: {error}") from error
         raise InputError(f"{path} is truncated or not a pickle ({error}); download or copy it again") from error
@@ -343,9 +346,22 @@ _SHARING = {"_reconstruct": _Call(_reconstruct_shared), "_frombuffer": _Call(_fr
 _SPARSE_LAYOUTS = {"csc": SparseMatrix, "csr": _CsrMatrix, "coo": _CooMatrix}
 
 
-class _AdmittingUnpickler(pickle.Unpickler):
+class _AdmittingUnpickler(pickle._Unpickler):
+    """Python's own implementation: the one in C fills a table up to whatever place the file names, tens of GiB."""
+
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
+    read: Callable[[int], bytes]
+    append: Callable[[Any], None]
+
     def __init__(self, file: Any) -> None:
         super().__init__(file, encoding="latin1")
+
+    def _load_bytearray(self) -> None:
+        # The original fills as many bytes as the file states before it looks for them.
+        (size,) = struct.unpack("<Q", self.read(8))
+        self.append(bytearray(self.read(size)))
+
+    dispatch[pickle.BYTEARRAY8[0]] = _load_bytearray
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _ADMITTED:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import pickle
+import resource
 import struct
 import sys
 import types
@@ -245,6 +246,24 @@ def test_endless_nesting_is_refused(tmp_path):
         content = [content]
     with pytest.raises(InputError, match="nested"):
         load_pickle(write(tmp_path / "deep.pkl", content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02Nr\xff\xff\xff\x7f.",  # a place in the table of what was read
+        b"\x80\x02Np99999999999\n.",
+        b"\x80\x05\x96" + (1 << 40).to_bytes(8, "little") + b"few.",
+        b"\x80\x04\x8e" + (1 << 40).to_bytes(8, "little") + b"few.",
+        b"\x80\x04\x95" + (1 << 40).to_bytes(8, "little") + b"N.",
+    ],
+)
+def test_stated_sizes_take_no_memory(tmp_path, content):
+    (tmp_path / "data.pkl").write_bytes(content)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with contextlib.suppress(InputError):
+        load_pickle(tmp_path / "data.pkl")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
 
 
 @settings(max_examples=60, deadline=None)
