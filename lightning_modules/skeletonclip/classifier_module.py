@@ -12,6 +12,7 @@ from components.errors import InputError
 from datamodules.skeletonclip.batch import SkeletonBatch
 from lightning_modules.skeletonclip.classifier import SkeletonClassifier
 from lightning_modules.skeletonclip.evaluation import EvaluationScores, clip_gradients, in_chunks
+from lightning_modules.skeletonclip.module_checks import check_training
 from lightning_modules.skeletonclip.parameter_groups import configured_groups
 from lightning_modules.skeletonclip.recognizer import class_scores, normalised
 
@@ -88,6 +89,8 @@ class SkeletonClassifierModule(LightningModule):
         if self.num_classes is None:
             raise InputError("model.num_classes=null, and the data do not say; set model.num_classes=<classes>")
         self.scores.num_classes = self.num_classes
+        if stage == "fit":
+            check_training(data)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Logits `[B, L]` of clips `[B, V, T, H, W]`."""

@@ -1,6 +1,7 @@
 """Training of skeleton clips with class texts: what is contrasted with what, what is logged, class scores."""
 
 import copy
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Self, cast
 
@@ -16,12 +17,19 @@ from lightning_modules.skeletonclip.class_texts import TokenizedTexts
 from lightning_modules.skeletonclip.embedders import EmbedderKind
 from lightning_modules.skeletonclip.evaluation import EvaluationScores, clip_gradients, in_chunks
 from lightning_modules.skeletonclip.matching import Matching
-from lightning_modules.skeletonclip.module_checks import check_settings, check_vocabulary, width_of_pairs
+from lightning_modules.skeletonclip.module_checks import (
+    check_settings,
+    check_training,
+    check_vocabulary,
+    width_of_pairs,
+)
 from lightning_modules.skeletonclip.momentum import Momentum
 from lightning_modules.skeletonclip.parameter_groups import ENCODER_DECAY, configured_groups, encoder_rules
 from lightning_modules.skeletonclip.recognizer import Pooling, SkeletonClip, Temperature, class_scores, normalised
 from lightning_modules.skeletonclip.text_features import TextFeatures
 from lightning_modules.skeletonclip.training_terms import all_class_terms, in_batch_terms
+
+log = logging.getLogger(__name__)
 
 
 class SkeletonClipModule(LightningModule):
@@ -101,6 +109,7 @@ class SkeletonClipModule(LightningModule):
         self.encoder_decay = encoder_decay
         self.clip_chunk = clip_chunk
         self.scores = EvaluationScores()
+        self._said_one_class = False
         self.text_features = TextFeatures(self.net, self.texts)
         if texts is not None:
             self.set_texts(texts)
@@ -129,6 +138,9 @@ class SkeletonClipModule(LightningModule):
                 "model.texts=null, and the data name no classes; give data.label_file or model.texts=[wave, run, ...]"
             )
         self.scores.num_classes = len(self.texts)
+        if stage == "fit":
+            over_ranks = self.gather and self.trainer.world_size > 1
+            check_training(data, self.objective, over_ranks or self.momentum is not None)
 
     def with_texts(self, texts: Sequence[str | Sequence[str]]) -> Self:
         """This module with other class texts; weights are shared, this module keeps its own texts (zero-shot)."""
@@ -171,6 +183,13 @@ class SkeletonClipModule(LightningModule):
         if self.training and isinstance(batch, dict) and "label" in batch:
             classes, slot = batch["label"].unique(return_inverse=True)
             batch = {**batch, "classes": classes, "slot": slot}
+            if self.matching is not None and len(classes) == 1 and not self._said_one_class:
+                self._said_one_class = True
+                log.warning(
+                    "a batch of %d clips is of class %d alone: without unfitting pairs its loss_itm is 0 (said once).\n"
+                    "A larger data.batch_size makes that rare",
+                    len(slot), int(classes[0]),
+                )  # fmt: skip
         return batch
 
     def compute_loss(self, batch: SkeletonBatch, epoch: float = 0.0) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Which settings of `SkeletonClipModule` fit together."""
+"""Which settings of `SkeletonClipModule` fit together, and which data they can learn from."""
 
 from typing import Any
 
@@ -34,6 +34,29 @@ def check_vocabulary(tokenizer: Any, text_encoder: Any) -> None:
         raise InputError(
             f"model.tokenizer has {words} tokens, the text encoder's embeddings are for {rows}.\n"
             f"Give both the same source, or set model.text_encoder.vocab_size={words} where its source is random"
+        )
+
+
+def check_training(data: Any, objective: str = "all_class", others: bool = False) -> None:
+    """Raise where batches of these data can teach nothing.
+
+    Args:
+        data: the data module; what it does not tell is not checked.
+        objective: of the module.
+        others: a sample is compared with more than its batch: other ranks or a queue.
+    """
+    labels = getattr(data, "labels", None)
+    classes = len(set(labels("train").tolist())) if callable(labels) else None
+    if classes == 1:
+        raise InputError(
+            "all training clips are of one class: there is nothing to tell it from.\n"
+            "Choose a data.train_split with two classes or more"
+        )
+    batch_size = getattr(data, "batch_size", None)
+    if objective == "in_batch" and batch_size == 1 and not others:
+        raise InputError(
+            "data.batch_size=1: model.objective=in_batch compares the clips and texts of a batch with one another.\n"
+            "Set data.batch_size to 2 or more (the published one is 16), or model.objective=all_class"
         )
 
 

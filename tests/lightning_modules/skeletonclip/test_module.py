@@ -1,6 +1,8 @@
 import functools
+from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from lightning import LightningDataModule
@@ -210,6 +212,34 @@ def test_no_classes_are_an_error() -> None:
     batches: list[dict[str, Tensor]] = [tiny_batch([0, 1])]
     with pytest.raises(InputError, match=r"model\.texts=null"):
         trainer_for(max_epochs=1).fit(tiny_module(texts=None), DataLoader(batches, batch_size=None))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "batch_size", "message"),
+    [
+        ("itm", [1, 1, 1], 4, "all training clips are of one class"),
+        ("pacl", [1, 1, 1], 4, "all training clips are of one class"),
+        ("visece", [0, 1, 2], 1, r"data\.batch_size=1"),
+        ("momentum", [0, 1, 2], 1, None),
+        ("pacl", [0, 1, 2], 1, None),
+    ],
+)
+def test_batches_that_teach_nothing(name: str, labels: list[int], batch_size: int, message: str | None) -> None:
+    data: Any = TinyData()
+    data.labels, data.batch_size = lambda split: np.array(labels), batch_size
+    module = tiny_module(**VARIANTS[name])
+    module.trainer = trainer_for(max_epochs=1)
+    module.trainer.datamodule = data
+    with nullcontext() if message is None else pytest.raises(InputError, match=message):
+        module.setup("fit")
+    module.setup("test")  # evaluation asks for no more than labels
+
+
+def test_a_batch_of_one_class_with_matching_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    module = tiny_module(matching=Matching).train()
+    for labels in ([0, 1], [1, 1], [2, 2]):
+        module.on_before_batch_transfer(tiny_batch(labels), 0)
+    assert [record.getMessage()[:36] for record in caplog.records] == ["a batch of 2 clips is of class 1 alo"]
 
 
 def test_bounds_of_the_temperature() -> None:
