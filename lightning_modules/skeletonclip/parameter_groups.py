@@ -157,7 +157,8 @@ def _drop_other_gradients(model: nn.Module, optimizer: Optimizer) -> None:
     optimizer.register_step_post_hook(drop)
 
 
-def _checked(key: str, value: float) -> float:
-    if not math.isfinite(value) or value < 0:
+def _checked(key: str, value: Any) -> float:
+    # Values of a mapping in the config: their types are checked nowhere else.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise InputError(f"{key}={value}: expected a number of at least 0")
     return value

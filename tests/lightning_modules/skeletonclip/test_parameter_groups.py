@@ -95,10 +95,11 @@ def test_schedules_by_epochs_keep_to_them() -> None:
     [
         (0.0, {"video_encoder": 0.0, "text_encoder": 0}, "nothing would be trained"),
         (1e-3, {"video_encoder": -1.0}, "model.lr.video_encoder=-1.0"),
+        (1e-3, {"text_encoder": "fast"}, "model.lr.text_encoder=fast"),
         (1e-3, {"tokenizer": 1e-5}, "model.lr.tokenizer"),
     ],
 )
-def test_wrong_rates(base: float, lr: dict[str, float], message: str) -> None:
+def test_wrong_rates(base: float, lr: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         configured_groups(Model(), functools.partial(torch.optim.SGD, lr=base), lr=lr)
 
