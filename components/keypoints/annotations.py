@@ -61,6 +61,12 @@ class SkeletonClip:
         return self.keypoint.shape[2]
 
     @property
+    def shows_somebody(self) -> bool:
+        """Whether any joint of any frame was seen."""
+        # The first frame tells it of nearly every clip.
+        return any(bool(np.any(np.nan_to_num(part))) for part in (self.keypoint[:, :1], self.keypoint))
+
+    @property
     def planar(self) -> bool:
         """Whether the keypoints are pixels; else they are 3D."""
         return self.keypoint.shape[3] == 2

@@ -125,6 +125,11 @@ class SkeletonDataModule(LightningDataModule):
             raise InputError(f"data.on_error='{on_error}' is not one of skip, raise")
         if img_shape is not None and (len(img_shape) != 2 or min(img_shape) < 1):
             raise InputError(f"data.img_shape={list(img_shape)}: expected [height, width] in pixels")
+        if camera is not None and not callable(camera):
+            raise InputError(
+                f"data.camera={camera}: expected null, or "
+                "{_target_:components.keypoints.camera.JointCamera,kind:drop_z}"
+            )
         self.root = Path(root).expanduser()
         self.ann_file, self.label_file = ann_file, label_file
         self.wording: Wording = wording
@@ -185,6 +190,12 @@ class SkeletonDataModule(LightningDataModule):
         if skipped:
             examples = "; ".join(f"{name}: {reason}" for name, reason in list(skipped.items())[:3])
             log.warning("%s: %d clips cannot be used and are left out (%s)", self.ann_path, len(skipped), examples)
+        empty = [clip.name for clip in self.skeletons.clips if not clip.shows_somebody]
+        if empty:
+            log.warning(
+                "%s: nobody is seen in %d of %d clips (%s): their heatmaps are empty, take them out of the splits",
+                self.ann_path, len(empty), len(self.skeletons), ", ".join(empty[:3]),
+            )  # fmt: skip
         for stage, split in self._splits.items():
             absent = absent_clips(self.skeletons, split)
             if absent:

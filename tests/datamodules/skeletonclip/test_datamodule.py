@@ -211,6 +211,18 @@ def test_what_is_said_about_the_data(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert facts["splits"]["val"]["frames_per_clip"] == {"min": 11, "median": 12.0, "max": 13}
 
 
+def test_clips_without_anybody_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clips = [clip(number, number % 3) for number in range(4)]
+    clips[1].keypoint[:] = np.nan
+    clips[2].keypoint[:] = 0
+    clips[3].keypoint[:, 0] = 0  # comes later
+    (tmp_path / "labels.csv").write_text(TEXTS)
+    path = write_skeleton_set(tmp_path / "poses.pkl", SkeletonSet(clips))
+    with caplog.at_level(logging.WARNING, logger="datamodules"):
+        module(path, train_split=None, val_split=None, test_split=None).prepare_data()
+    assert "nobody is seen in 2 of 4 clips (clip1, clip2)" in caplog.text
+
+
 def test_bad_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no annotation pickle"):
         module(tmp_path).setup()
@@ -240,6 +252,7 @@ def test_bad_input(tmp_path: Path) -> None:
         ({"clip_len": 0}, r"data\.clip_len=0"),
         ({"img_shape": [10]}, r"data\.img_shape=\[10\]"),
         ({"sample_seed": -1}, r"data\.sample_seed=-1"),
+        ({"camera": "drop_z"}, r"data\.camera=drop_z"),
     ],
 )
 def test_settings_out_of_range(tmp_path: Path, changed: dict[str, Any], message: str) -> None:
