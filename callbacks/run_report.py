@@ -97,7 +97,8 @@ class RunReport(Callback):
         try:
             self._write(self._progress(trainer, trainer.current_epoch))
         except InputError as error:  # a full disk must not hide the exception that is passing
-            log.warning("%s", error)
+            if str(error) != str(exception):  # data at fault say the same when asked for their facts
+                log.warning("%s", error)
 
     def _progress(self, trainer: Trainer, epochs: int) -> dict[str, Any]:
         best = getattr(trainer.checkpoint_callback, "best_model_score", None)

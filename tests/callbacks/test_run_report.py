@@ -11,6 +11,7 @@ from callbacks.checkpoints import BestCheckpoint
 from callbacks.divergence_guard import DivergenceGuard, TrainingDiverged
 from callbacks.run_card import end_run_card, process_is_gone, read_run_card, start_run_card, update_run_card
 from callbacks.run_report import RunReport
+from components.errors import InputError
 from tests.callbacks.tiny import TinyModule, fit, loader, trainer
 
 
@@ -53,6 +54,16 @@ def test_a_failure_leaves_how_far_it_came(tmp_path: Path) -> None:
     with pytest.raises(TrainingDiverged):
         fit(tmp_path, [RunReport(str(tmp_path)), DivergenceGuard(1)], module=TinyModule(bad_step=4))
     assert card_of(tmp_path)["steps"] == 5
+
+
+def test_what_data_say_of_themselves_is_not_said_twice(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class BrokenData(TinyData):
+        def facts(self) -> dict:
+            raise InputError("no clip there")
+
+    with pytest.raises(InputError, match="no clip there"):
+        trainer(tmp_path, [RunReport(str(tmp_path))]).fit(TinyModule(), datamodule=BrokenData())
+    assert "no clip there" not in caplog.text
 
 
 def test_fast_dev_run(tmp_path: Path) -> None:
