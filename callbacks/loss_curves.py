@@ -131,7 +131,9 @@ def _panel(axes: Axes, name: str, curves: Curves, monitor: str | None, mode: str
         if monitor == (f"{stage}/{name}" if stage else name):
             x, y = (max if mode == "max" else min)(finite, key=lambda point: point[1])
             axes.plot(x, y, "o", color=_COLOURS[stage], markersize=6, markerfacecolor="white", markeredgewidth=1.6)
-            axes.annotate(f"best {y:.4g}", (x, y), xytext=(0, 8), textcoords="offset points", ha="right", fontsize=8)
+            # Towards the middle: at the left edge it would cover the numbers of the axis.
+            side = "left" if 2 * x < xs[0] + xs[-1] else "right"
+            axes.annotate(f"best {y:.4g}", (x, y), xytext=(0, 8), textcoords="offset points", ha=side, fontsize=8)
     if wants_log_axis(values):
         axes.set_yscale("log")
     plain_axes(axes, name)

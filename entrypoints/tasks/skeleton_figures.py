@@ -65,7 +65,8 @@ def add_features(
     columns = ["sample", "class", *(f"{name}_{axis}" for name in places for axis in (1, 2))]
     report.files["features.csv"] = Table("", columns, rows).to_csv()
     first, second = axes.share
-    titles = {"pca": f"principal axes of {len(labels)} samples' features", "t_sne": f"t-SNE, perplexity {perplexity:g}"}
+    used = min(perplexity, (len(chosen) - 1) / 3)  # of fewer samples than that, as `tsne` takes it
+    titles = {"pca": f"principal axes of {len(labels)} samples' features", "t_sne": f"t-SNE, perplexity {used:.3g}"}
     named = (f"first axis, {100 * first:.0f} % of the variance", f"second axis, {100 * second:.0f} %")
 
     def draw() -> "Figure":
