@@ -5,6 +5,7 @@ is not. The file depends on nothing else: clips are computed from it (`ClipIndex
 can make it stale.
 """
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -12,7 +13,7 @@ import logging
 import os
 import uuid
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -163,6 +164,8 @@ def build_video_index(
     place = index_place(folder, cache_dir, suffixes)
     known = None if force else _load(folder, place)
     if known is not None and _same(known, files):
+        with contextlib.suppress(OSError):  # of a call that was killed after it had written the index
+            _remove(place.glob(_JOURNAL))
         return known
     check_writable(place, "cache_dir" if cache_dir is not None else key)
     rows = {} if known is None else {row.name: row for row in _rows(known)}
@@ -196,8 +199,7 @@ def build_video_index(
             f"cannot write the index of {folder} into {place}: {error.strerror or error}.\n"
             "Free some space or choose another folder with cache_dir=<folder>"
         ) from error
-    for written in (*journals, journal):
-        written.unlink(missing_ok=True)
+    _remove((*journals, journal))
     return index
 
 
@@ -267,6 +269,11 @@ def _read_journal(path: Path) -> list[_Row]:
         if check == b"%08x" % zlib.crc32(text):
             rows.append(_Row(*json.loads(text)))
     return rows
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 def _assemble(folder: Path, place: Path, rows: Sequence[_Row], probed: int = 0) -> VideoIndex:

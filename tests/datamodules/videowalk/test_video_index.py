@@ -1,12 +1,13 @@
 import csv
+import itertools
 import logging
 import os
-import random
 import re
 import shutil
-import time
+import signal
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -195,26 +196,42 @@ def test_an_interrupted_call_goes_on(root: Path, tmp_path: Path, monkeypatch: py
     assert sorted(path.name for path in again.place.iterdir()) == [BROKEN, INDEX]
 
 
-def test_killed_at_any_moment(made: Path, tmp_path: Path) -> None:
-    """Also while the index is written: the next call finds nothing that misleads it."""
+@pytest.mark.parametrize("moment", ["probe_video", "_write_broken", "os.replace", "_save"])
+def test_killed_at_any_moment(moment: str, made: Path, tmp_path: Path) -> None:
+    """While videos are read, before the index is there, and before what it was made from is gone: nothing misleads."""
     root = tmp_path / "many"
     root.mkdir()
-    for number in range(60):
+    for number in range(4):
         (root / f"{number}.mp4").symlink_to(made / "val_256" / "a" / "three.mp4")
     whole = content(build_video_index(root, cache_dir=tmp_path / "whole", workers=1))
-    context = get_context("fork")
-    generator = random.Random(os.urandom(8))
-    for attempt in range(12):
-        cache = tmp_path / f"cache{attempt // 3}"  # every third starts anew, the others go on
-        begun = time.perf_counter()
-        child = context.Process(target=build_video_index, args=(root, None, cache, 1))
-        child.start()
-        time.sleep(generator.uniform(0, 0.15))
-        child.kill()
-        child.join()
-        again = build_video_index(root, cache_dir=cache, workers=1) if attempt % 3 == 2 else None
-        assert again is None or content(again) == whole, f"killed {time.perf_counter() - begun:.3f} s after its start"
-        assert again is None or not list(cache.rglob("journal-*"))
+    cache = tmp_path / "cache"
+
+    def killed() -> None:
+        def dies(function: Any, call: int) -> Any:
+            calls = itertools.count(1)
+
+            def dying(*args: Any, **kwargs: Any) -> Any:
+                answer = function(*args, **kwargs)
+                if next(calls) == call:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return answer
+
+            return dying
+
+        if moment == "os.replace":  # the list of broken files, then the index
+            os.replace = dies(os.replace, 2)  # type: ignore[assignment]
+        else:
+            setattr(video_index, moment, dies(getattr(video_index, moment), 3 if moment == "probe_video" else 1))
+        build_video_index(root, cache_dir=cache, workers=1)
+
+    child = get_context("fork").Process(target=killed)
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    again = build_video_index(root, cache_dir=cache, workers=1)
+    assert content(again) == whole
+    assert again.probed <= 2
+    assert sorted(path.name for path in again.place.iterdir() if not path.name.startswith(".")) == [BROKEN, INDEX]
 
 
 def test_folders_without_videos_are_named(tmp_path: Path) -> None:
