@@ -1,6 +1,8 @@
 """One process of a distributed run: takes the resolved config that the launcher left in the run folder."""
 
+import atexit
 import json
+import logging
 import os
 import sys
 import threading
@@ -26,8 +28,19 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def _leave(codes: list[int]) -> None:
+    """End here what has come to its end: threads of gloo that meet a dying interpreter abort the process at times."""
+    if codes:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(codes[-1])
+
+
 def main() -> None:
     """One rank: `python -m entrypoints.rank <run folder>`, started by `run_ranks` alone."""
+    codes: list[int] = []
+    atexit.register(_leave, codes)  # the first one registered runs last
     _die_with_parent()
     keep_freed_memory()
     run_dir = Path(sys.argv[1])
@@ -35,8 +48,10 @@ def main() -> None:
     config = json.loads((run_dir / ".hydra" / "resolved.json").read_text())
     try:
         train.fit(config, run_dir)
+        codes.append(0)
     except InputError as error:
         print(error, file=sys.stderr)
+        codes.append(2)
         sys.exit(2)
 
 
