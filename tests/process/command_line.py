@@ -3,6 +3,7 @@
 import csv
 import os
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,13 @@ ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests" / "entrypoints" / "tiny" / "conf"
 
 
-def start(entry: str, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
-    """Start `python -m entrypoints.<entry>` with the tiny test configs within reach."""
+def start(entry: str, *arguments: str, dies: str = "", **environment: str) -> "subprocess.Popen[str]":
+    """Start `python -m entrypoints.<entry>` with the tiny test configs within reach.
+
+    `dies`, as `module:function@call`, kills it there (`tests.process.dying`).
+    """
     paths = os.pathsep.join([str(ROOT), environment.pop("extra_path", "")]).strip(os.pathsep)
-    command = [sys.executable, "-m", f"entrypoints.{entry}"]
+    command = [sys.executable, *(("-m", "tests.process.dying", dies) if dies else ("-m",)), f"entrypoints.{entry}"]
     if entry == "train":
         command += ["--config-dir", str(TINY)]
     return subprocess.Popen(
@@ -32,6 +36,13 @@ def run(entry: str, *arguments: str, code: int = 0, **environment: str) -> str:
     output, _ = process.communicate(timeout=240)
     assert process.returncode == code, f"exit code {process.returncode}, expected {code}:\n{output[-4000:]}"
     return output
+
+
+def run_until_killed(entry: str, *arguments: str, dies: str) -> None:
+    """Run to the call that `dies` names, and see that it was reached."""
+    process = start(entry, *arguments, dies=dies)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == -signal.SIGKILL, f"exit code {process.returncode}:\n{output[-4000:]}"
 
 
 def only_run(folder: Path) -> Path:

@@ -3,8 +3,6 @@
 import json
 import math
 import os
-import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,7 @@ from entrypoints.config_check import available
 from tests.datamodules.actor.vibe_files import motion as vibe_motion
 from tests.datamodules.actor.vibe_files import write_ntu13, write_uestc
 from tests.entrypoints.actor_run import write_run
-from tests.process.command_line import ROOT, curve, only_run, run, start
+from tests.process.command_line import ROOT, curve, only_run, run, run_until_killed
 
 pytestmark = pytest.mark.slow
 
@@ -74,15 +72,8 @@ def test_a_killed_actor_mix_resumes_to_the_same_losses(motions: Path, tmp_path: 
                  "data.val_fraction=0.3", "trainer=cpu", "trainer.max_epochs=6",
                  "trainer.check_val_every_n_epoch=1")  # fmt: skip
     run("train", *arguments, f"paths.output_dir={tmp_path / 'whole'}")
-    process = start("train", *arguments, f"paths.output_dir={tmp_path / 'killed'}")
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and process.poll() is None:
-        files = list((tmp_path / "killed").rglob("metrics.csv"))
-        if files and len(curve(files[0].parent)) >= 3:
-            break
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    run_until_killed("train", *arguments, f"paths.output_dir={tmp_path / 'killed'}",
+                     dies="callbacks.metrics_csv:MetricsCSVLogger.log_metrics@5")  # fmt: skip
     before = len(curve(only_run(tmp_path / "killed")))
     run("train", *arguments, f"paths.output_dir={tmp_path / 'killed'}", "resume=auto")
     whole, resumed = (curve(only_run(tmp_path / name)) for name in ("whole", "killed"))

@@ -53,7 +53,9 @@ def test_faults_of_the_command_line_come_together(tmp_path: Path) -> None:
     assert "2 faults in task=generate" in text
     assert "did you mean 'samples'?" in text
     assert "did you mean 'view'?" in text
-    assert "task=<name>: missing. Choose one of: classify, gallery, generate" in run("predict", f"run={tmp_path}", code=2)
+    assert "task=<name>: missing. Choose one of: classify, gallery, generate" in run(
+        "predict", f"run={tmp_path}", code=2
+    )
     assert "holds no checkpoints" in run("predict", f"run={tmp_path}", "task=generate", code=2)
 
 

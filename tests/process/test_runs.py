@@ -2,16 +2,14 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.process.command_line import ROOT, TINY, curve, only_run, processor_time, run, start
+from tests.process.command_line import ROOT, TINY, curve, only_run, processor_time, run, run_until_killed
 
 pytestmark = pytest.mark.slow
 
@@ -38,16 +36,13 @@ def test_a_run_leaves_the_promised_folder(tmp_path: Path) -> None:
 def test_a_killed_run_resumes_to_the_same_curve(tmp_path: Path) -> None:
     common = ("experiment=tiny", "trainer.max_epochs=5", "data.num_workers=2")
     run("train", *common, f"paths.output_dir={tmp_path / 'whole'}")
-    process = start("train", *common, f"paths.output_dir={tmp_path / 'killed'}", "model.seconds_per_step=0.15")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        files = list((tmp_path / "killed").rglob("metrics.csv"))
-        if files and len(curve(files[0].parent)) >= 3:
-            break
-        time.sleep(0.05)
-    time.sleep(0.5)  # into the middle of an epoch
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    # In the middle of the third of five epochs, which have eight steps
+    run_until_killed(
+        "train",
+        *common,
+        f"paths.output_dir={tmp_path / 'killed'}",
+        dies="tests.entrypoints.tiny.system:TinyModule.training_step@20",
+    )
     assert len(curve(only_run(tmp_path / "killed"))) < 10
     output = run("train", *common, f"paths.output_dir={tmp_path / 'killed'}", "resume=auto")
     assert "resume: continuing in" in output

@@ -1,9 +1,6 @@
 import csv
 import functools
 import json
-import os
-import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +25,7 @@ from tests.entrypoints.videowalk_run import (
     write_vip_set,
     write_walk_run,
 )
-from tests.process.command_line import start
+from tests.process.command_line import run_until_killed
 
 Told = list[tuple[str, str]]
 
@@ -257,12 +254,8 @@ def test_processes_give_the_same_and_a_killed_evaluation_goes_on(run: Path, tmp_
     report, whole = evaluate(run, root, "untrained_seeds=[0]", f"output={tmp_path / 'whole'}")
     output = tmp_path / "killed"
     arguments = [f"run={run}", f"data.root={root}", "device=cpu", "untrained_seeds=[0]", f"output={output}"]
-    process = start("evaluate", *arguments, "workers=2")
-    deadline = time.monotonic() + 200
-    while len(list(output.glob("parts/*/*.json"))) < 1 and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)  # the workers hold the pipe: they end too
+    # The first result that comes from a worker is the last that is seen; the workers hold the pipe: they end too.
+    run_until_killed("evaluate", *arguments, "workers=2", dies="concurrent.futures:Future.set_result@1")
     done = {file: file.stat().st_mtime_ns for file in output.glob("parts/*/*.json")}
     assert 1 <= len(done) < 12
     assert all(json.loads(file.read_text())["content"]["objects"] for file in done)
