@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,11 +20,11 @@ from components.keypoints.skeletons import KeypointSkeleton
 from components.progress import Progress, no_progress
 from datamodules.skeletonclip.own_labels import label_clips, label_csv, read_label_table
 from datamodules.skeletonclip.ratio_splits import draw_splits, read_splits
-from datamodules.skeletonclip.sources import Reading, Source, SourceItem
+from datamodules.skeletonclip.sources import LABELS, Reading, Source, SourceItem
 
 log = logging.getLogger(__name__)
 
-PICKLE, LABELS = "skeletons.pkl", "labels.csv"
+PICKLE = "skeletons.pkl"
 # Says that we made the set, from what and how.
 CARD = "skeletons.json"
 # Raise it whenever the same file would give other numbers.
@@ -79,7 +79,8 @@ def build_skeleton_set(
     """Write `skeletons.pkl`, `labels.csv` and the card of a set.
 
     The class of a clip is that of the table `options.labels`, else the one that its file states, else the first folder
-    of its name. Clips whose reading is slow are kept beside the set, so that an interrupted call goes on where it was.
+    of its name. Splits and class texts that a pickle brings are kept where the options name no others. Clips whose
+    reading is slow are kept beside the set, so that an interrupted call goes on where it was.
 
     Args:
         source: the clips.
@@ -97,8 +98,12 @@ def build_skeleton_set(
             "Choose another folder with dataset.output=<folder>"
         )
     check_writable(output, "dataset.output")
+    if options.label_file is None and options.labels is None and source.texts is not None:
+        options = replace(options, label_file=str(source.texts))
     keys = {item.name: _key(item, settings) for item in source.items}
     state = {"options": _plain(options), "files": keys, "skeleton": skeleton.joints, "tables": _tables(options)}
+    if source.splits:
+        state["splits"] = source.splits
     state = json.loads(json.dumps(state))
     known = read_json_object(output / CARD) or {}
     if known.get("state") == state and (output / PICKLE).is_file() and (output / LABELS).is_file() and not force:
@@ -116,6 +121,9 @@ def build_skeleton_set(
     if options.splits is not None:
         splits, wrong = read_splits(options.splits, names)
         problems += wrong
+    elif source.splits:
+        there = set(names)
+        splits = {split: [name for name in members if name in there] for split, members in source.splits.items()}
     else:
         splits = draw_splits(
             {clip.name: clip.label for clip in labelled}, options.val_ratio, options.test_ratio, options.seed

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -19,6 +19,8 @@ from components.spelling import did_you_mean
 Kind = Literal["auto", "pickle", "coco", "openpose", "npz", "videos"]
 KINDS = ("auto", "pickle", "coco", "openpose", "npz", "videos")
 _PICKLES = (".pkl", ".pickle")
+# Class texts beside a pickle.
+LABELS = "labels.csv"
 _NUMBER = re.compile(r"(\d+)")
 
 
@@ -88,11 +90,21 @@ class SourceItem:
 
 @dataclass(frozen=True)
 class Source:
-    """Clips of one kind, by name; `skipped` names those that were seen to be broken at once."""
+    """Clips of one kind, by name.
+
+    Attributes:
+        kind: see `open_source`.
+        items: the clips.
+        skipped: those that were seen to be broken at once, with the reason.
+        splits: of a pickle, the names of its splits' clips.
+        texts: of a pickle, the csv of class texts beside it.
+    """
 
     kind: str
     items: list[SourceItem]
     skipped: dict[str, str]
+    splits: dict[str, list[str]] = field(default_factory=dict)
+    texts: Path | None = None
 
 
 def open_source(
@@ -102,7 +114,7 @@ def open_source(
 
     | kind | what it is |
     |---|---|
-    | pickle | pyskl's annotation pickle |
+    | pickle | pyskl's annotation pickle, or a folder whose only clips it holds |
     | coco | json with images and annotations |
     | openpose | a folder of json files, one per frame, or folders of such folders |
     | npz | an npz file, or a folder with some |
@@ -119,7 +131,7 @@ def open_source(
         raise InputError(f"{key}={path}: no such file or folder")
     found = _kind(place, key) if kind == "auto" else kind
     if found == "pickle":
-        return _pickled(place, options, key)
+        return _pickled(_pickle_of(place, key), options, key)
     if found == "coco":
         items = [_coco(place, clip, options) for clip in read_coco_json(place)]
     elif found == "openpose":
@@ -154,10 +166,22 @@ def _kind(place: Path, key: str) -> str:
     if frame_files(place) or _openpose_folders(place):
         there.append("openpose")
     if not there:
+        if any(path.suffix.lower() in _PICKLES for path in place.iterdir()):
+            return "pickle"
         raise InputError(f"{key}={place}: holds no clips; expected {known}")
     if len(there) > 1:
         raise InputError(f"{key}={place}: holds {' and '.join(there)}; choose one with kind={there[0]}")
     return there[0]
+
+
+def _pickle_of(place: Path, key: str) -> Path:
+    if not place.is_dir():
+        return place
+    files = sorted(path for path in place.iterdir() if path.suffix.lower() in _PICKLES)
+    if len(files) != 1:
+        named = f": {', '.join(path.name for path in files[:6])}" if files else ""
+        raise InputError(f"{key}={place}: holds {len(files)} pickles{named}; name one, {key}=<file>")
+    return files[0]
 
 
 def _files(place: Path, suffixes: Sequence[str]) -> list[Path]:
@@ -213,7 +237,8 @@ def _pickled(place: Path, options: SourceOptions, key: str) -> Source:
         if not clips:
             raise InputError(f"{key}={place}: split '{options.split}' is empty")
     items = [SourceItem(clip.name, (place,), lambda clip=clip: Reading(clip)) for clip in clips]  # type: ignore[misc]
-    return Source("pickle", items, dict(content.skipped))
+    texts = place.parent / LABELS
+    return Source("pickle", items, dict(content.skipped), content.splits, texts if texts.is_file() else None)
 
 
 def _coco(place: Path, clip: CocoClip, options: SourceOptions) -> SourceItem:

@@ -105,6 +105,21 @@ def test_labels_of_files_and_none_at_all(tmp_path):
     assert all(clip.label is None for clip in read_skeleton_set(tmp_path / "out" / "skeletons.pkl").clips)
 
 
+def test_a_pickle_keeps_its_splits_and_texts(folder, tmp_path):
+    build(folder, tmp_path / "first", val_ratio=0.4)
+    made = read_skeleton_set(tmp_path / "first" / "skeletons.pkl")
+    (tmp_path / "first" / "labels.csv").write_text("id,name\n0,drink\n1,wave hands\n")
+    done = build(tmp_path / "first", tmp_path / "second")  # the folder holds nothing else
+    assert (done.class_names, done.problems) == (["drink", "wave hands"], [])
+    assert read_skeleton_set(tmp_path / "second" / "skeletons.pkl").splits == made.splits
+    table = tmp_path / "splits.json"
+    table.write_text(json.dumps({"all": ["Wave/1", "drink_water/1"]}))
+    assert build(tmp_path / "first", tmp_path / "second", splits=str(table)).clips_per_split == {"all": 2}
+    (tmp_path / "first" / "other.pkl").touch()
+    with pytest.raises(InputError, match=r"holds 2 pickles: other\.pkl, skeletons\.pkl"):
+        build(tmp_path / "first", tmp_path / "third")
+
+
 def test_foreign_sets_are_left_alone_and_half_made_ones_are_ours(folder, tmp_path):
     output = tmp_path / "out"
     output.mkdir()
