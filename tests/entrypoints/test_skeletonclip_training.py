@@ -1,19 +1,15 @@
 """Trainings in this process: a batch of everything for each kind of row, shrunk; all else is the row's own."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 
-from callbacks.run_card import read_run_card
-from entrypoints.config_check import check
-from entrypoints.train import fit
 from tests.entrypoints.skeleton_run import write_clips
+from tests.entrypoints.training import train_here
 
 TINY_DATA = (
     "data.clip_len=4", "data.clips.val=1", "data.clips.test=1", "data.size.short_side=12", "data.size.train=12",
-    "data.size.eval=12", "data.num_workers=0", "data.train_split=train", "data.val_split=test", "data.test_split=test",
+    "data.size.eval=12", "data.train_split=train", "data.val_split=test", "data.test_split=test",
     "data.skeleton=coco17", "data.ann_file=null", "data.label_file=null",
 )  # fmt: skip
 TINY_TEXTS = (
@@ -31,15 +27,11 @@ def test_a_batch_of_everything(experiment: str, tmp_path: Path, capsys: pytest.C
     if "itm" in experiment:  # texts look at clips as wide as they are
         texts = (*texts, "model.video_encoder.bottleneck_dim=8")
     root = write_clips(tmp_path / "set")
-    config = check("train", [
-        f"experiment=skeletonclip_{experiment}", "trainer=cpu", "debug=fast", f"paths.run_dir={tmp_path / 'run'}",
-        f"data.root={root}", f"{net}.base_channels=4", f"{net}.stage_blocks=[1,1,1]", *TINY_DATA, *texts,
-    ])  # fmt: skip
-    keys = [str(key) for key in config if key != "hydra"]
-    plain: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)
-    fit({**plain, "experiment": f"skeletonclip_{experiment}", "overrides": []}, tmp_path / "run")
+    card = train_here(
+        f"skeletonclip_{experiment}", tmp_path / "run", "debug=fast", f"data.root={root}", f"{net}.base_channels=4",
+        f"{net}.stage_blocks=[1,1,1]", *TINY_DATA, *texts,
+    )  # fmt: skip
     assert "test/mean_class_acc" in capsys.readouterr().out
-    card = read_run_card(tmp_path / "run") or {}
     assert card["status"] == "finished"
     if experiment == "pacl_jhmdb":
         assert "reported" not in card

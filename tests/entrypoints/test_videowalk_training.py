@@ -6,16 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from PIL import Image
 
-from callbacks.run_card import read_run_card
 from components.errors import InputError
-from entrypoints.config_check import available, check
+from entrypoints.config_check import available
 from entrypoints.runs import load_module, load_run
 from entrypoints.train import fit
 from entrypoints.videowalk_conversions import import_videowalk
 from tests.datamodules.videowalk.video_folder import write_folder
+from tests.entrypoints.training import train_here
 from tests.lightning_modules.videowalk.networks.released_files import resnet, videowalk_content, write
 
 EXPERIMENTS = [name for name in available("experiment") if name.startswith("videowalk")]
@@ -38,19 +37,14 @@ def test_every_experiment_runs_one_batch_of_everything(
     experiment: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "videos"
-    config = check("train", [
-        f"experiment={experiment}", "debug=fast", "trainer=cpu", "model.encoder.width=4",
-        "model.encoder.remove_layers=[layer4]", "data.img_size=32", "data.patch_size=16", "data.clip_len=3",
-        "data.batch_size=2", "data.num_workers=0", f"data.cache_dir={tmp_path / 'cache'}",
+    card = train_here(
+        experiment, tmp_path / "run", "debug=fast", "model.encoder.width=4", "model.encoder.remove_layers=[layer4]",
+        "data.img_size=32", "data.patch_size=16", "data.clip_len=3", "data.batch_size=2",
+        f"data.cache_dir={tmp_path / 'cache'}", f"paths.data={tmp_path / 'made'}",
         f"data.root={write_frames(root) if experiment == 'videowalk_frames' else write_folder(root, videos=2)}",
-        f"paths.data={tmp_path / 'made'}", f"paths.run_dir={tmp_path / 'run'}",
-    ])  # fmt: skip
-    plain: Any = OmegaConf.to_container(
-        OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), resolve=True
-    )
-    fit({**plain, "experiment": experiment, "overrides": []}, tmp_path / "run")
+    )  # fmt: skip
     assert "test/cycle_acc" in capsys.readouterr().out
-    assert (read_run_card(tmp_path / "run") or {})["status"] == "finished"
+    assert card["status"] == "finished"
 
 
 def settings(folder: Path, ckpt: Path, **encoder: Any) -> dict[str, Any]:

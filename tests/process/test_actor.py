@@ -1,4 +1,4 @@
-"""ACTOR from the command line: every experiment, two processes, a kill, and that it learns."""
+"""ACTOR from the command line: two processes, a kill, and that it learns."""
 
 import json
 import math
@@ -9,10 +9,6 @@ import numpy as np
 import pytest
 
 from components.synthetic.actions import write_humanact12
-from entrypoints.config_check import available
-from tests.datamodules.actor.vibe_files import motion as vibe_motion
-from tests.datamodules.actor.vibe_files import write_ntu13, write_uestc
-from tests.entrypoints.actor_run import write_run
 from tests.process.command_line import ROOT, curve, only_run, run, run_until_killed
 
 pytestmark = pytest.mark.slow
@@ -27,25 +23,6 @@ def motions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("motions")
     write_humanact12(folder, clips_per_action=7)
     return folder
-
-
-@pytest.mark.parametrize("experiment", [name for name in available("experiment") if name.startswith("actor")])
-def test_every_experiment_runs_one_batch_of_everything(experiment: str, motions: Path, tmp_path: Path) -> None:
-    start_from = ()
-    if "finetune" in experiment:
-        start_from = (f"ckpt={write_run(tmp_path / 'start', str(motions))}",)
-    data: tuple[str, ...] = (f"data.root={motions}",)
-    if experiment.endswith("_ntu13"):
-        people = {f"S001C001P00{number}R001A006.pkl": {1: vibe_motion(number, 70)} for number in (1, 2)}
-        data = (f"data.root={write_ntu13(tmp_path / 'ntu13', people)}",)
-    elif experiment.endswith("_uestc"):
-        folder = write_uestc(tmp_path / "uestc", actions=[f"action {label}" for label in range(12)])
-        data = (f"data.root={folder}", "data.num_classes=12", "data.min_share=0", "data.val_fraction=0")
-    output = run("train", f"experiment={experiment}", "debug=fast", "trainer=cpu", "data.num_workers=0", *data,
-                 f"paths.output_dir={tmp_path}", *start_from)  # fmt: skip
-    assert ("test/accuracy" if "recognizer" in experiment else "test/rc") in output
-    card = json.loads((only_run(tmp_path) / "run.json").read_text())
-    assert card["status"] == "finished"
 
 
 def test_two_processes_share_batches_and_evaluate_every_clip_once(motions: Path, tmp_path: Path) -> None:
