@@ -75,11 +75,18 @@ def skeletons(
         },
     )
     changed = "" if skeleton == "coco17" else f" data.skeleton={skeleton}"
-    splits_of = [name for name, count in done.clips_per_split.items() if count]
-    held_back = next((name for name in ("val", "test") if name in splits_of), None)
-    if held_back != "val":  # the config asks for train and val
-        changed += f" data.val_split={held_back or splits_of[-1]} data.test_split={held_back or splits_of[-1]}"
-    if "train" not in splits_of:
-        changed += f" data.train_split={splits_of[0]}"
+    changed += _chosen_splits([name for name, count in done.clips_per_split.items() if count])
     next_step = f"python -m entrypoints.train experiment=skeletonclip_pacl data=skeletons data.root={output}{changed}"
     return Preparation(place, done.fresh, lines, next_step, done.problems, report)
+
+
+def _chosen_splits(names: list[str]) -> str:
+    """Overrides for the splits of a set, where the config's `train` and `val` are not what it has.
+
+    A pickle has names of its own: `train1` goes with `test1`, `xsub_train` with `xsub_val`.
+    """
+    train = "train" if "train" in names else next((name for name in names if "train" in name), names[0])
+    held_back = next((twin for side in ("val", "test") if (twin := train.replace("train", side)) in names), train)
+    wanted = {"train_split": train, "val_split": held_back, "test_split": held_back}
+    usual = {"train_split": "train", "val_split": "val", "test_split": "val"}
+    return "".join(f" data.{key}={name}" for key, name in wanted.items() if name != usual[key])

@@ -9,7 +9,7 @@ import pytest
 from components.errors import InputError
 from components.media.video import write_mp4
 from entrypoints.prepare import full_keys
-from entrypoints.skeleton_preparations import skeletons
+from entrypoints.skeleton_preparations import _chosen_splits, skeletons
 from tests.components.keypoints.keypoint_files import estimator, person, write_coco
 
 
@@ -23,6 +23,20 @@ def test_a_set_with_report_and_next_command(tmp_path):
     assert done.report is not None
     assert json.loads(done.report.read_text())["clips_per_class"] == {"run": 2, "sit": 2}
     assert not skeletons(str(source), str(tmp_path / "out"), val_ratio=0.5).fresh
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["train", "val", "test"], ""),
+        (["train", "test"], " data.val_split=test data.test_split=test"),
+        (["train"], " data.val_split=train data.test_split=train"),
+        (["test1", "train1", "test3"], " data.train_split=train1 data.val_split=test1 data.test_split=test1"),
+        (["xsub_train", "xsub_val"], " data.train_split=xsub_train data.val_split=xsub_val data.test_split=xsub_val"),
+    ],
+)
+def test_splits_of_the_next_command(names, expected):
+    assert _chosen_splits(names) == expected
 
 
 def test_videos_need_an_estimator(tmp_path):
