@@ -102,6 +102,7 @@ def _run_hydra(config_name: str, job: Job) -> None:
 
     def task(config: "DictConfig") -> float | None:
         from hydra.core.hydra_config import HydraConfig
+        from hydra.errors import HydraException
         from hydra.types import RunMode
 
         try:
@@ -113,9 +114,9 @@ def _run_hydra(config_name: str, job: Job) -> None:
             sys.exit(1)
         except InputError as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
-                # Hydra goes on with the other jobs of a sweep and ends with code 1.
+                # Hydra goes on with the other jobs of a sweep and ends with code 1, without the whole trace.
                 log.error("%s", error)
-                raise
+                raise HydraException(str(error)) from None
             print(error, file=sys.stderr)
             sys.exit(2)
 
