@@ -18,8 +18,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Where networks have their sizes, and what in there changes no weight's shape.
-_SIZES = ("model.net", "model.encoder", "model.head_depth")
-_NO_SIZES = ("model.net.num_frames", *(f"model.encoder.{key}" for key in ("weights", "layout", "normalization")))
+_SIZES = (
+    "model.net", "model.encoder", "model.head_depth",
+    "model.video_encoder", "model.text_encoder", "model.backbone", "model.embed_dim", "model.embedder",
+)  # fmt: skip
+_NO_SIZES = (
+    "model.net.num_frames",
+    *(f"model.encoder.{key}" for key in ("weights", "layout", "normalization")),
+    *(f"model.video_encoder.{key}" for key in ("checkpoint", "resnet.frozen_stages")),
+    *(f"model.backbone.{key}" for key in ("checkpoint", "frozen_stages")),
+    *(f"model.text_encoder.{key}" for key in ("pooling", "dropout", "frozen", "frozen_dropout")),
+)
 
 
 def main() -> None:
@@ -162,7 +171,10 @@ def _continue_logs(loggers: list[Any], checkpoint: dict[str, Any], path: Path) -
 def _start_from(module: "LightningModule", config: dict[str, Any]) -> None:
     from entrypoints.runs import load_run, load_weights
 
-    run = load_run(config["ckpt"])
+    try:
+        run = load_run(config["ckpt"])
+    except InputError as error:
+        raise InputError(str(error).replace("run=", "ckpt=", 1)) from error
     try:
         load_weights(module, run, f"this model (ckpt={config['ckpt']})")
     except InputError as error:
@@ -171,7 +183,7 @@ def _start_from(module: "LightningModule", config: dict[str, Any]) -> None:
         if not differing:
             raise
         found = ", ".join(f"{key} was {was} and not {now}" for key, was, now in differing)
-        wanted = " ".join(f"{key}={was}".replace("'", "") for key, was, _ in differing)
+        wanted = " ".join(f"{key}={was}".replace("'", "").replace(", ", ",") for key, was, _ in differing)
         raise InputError(
             f"{run.checkpoint_path}: the weights of '{run.system}' do not fit this model; in that run {found}.\n"
             f"Set {wanted}, or what these depend on in data"

@@ -56,7 +56,7 @@ def check_training(data: Any, objective: str = "all_class", others: bool = False
     if objective == "in_batch" and batch_size == 1 and not others:
         raise InputError(
             "data.batch_size=1: model.objective=in_batch compares the clips and texts of a batch with one another.\n"
-            "Set data.batch_size to 2 or more (the published one is 16), or model.objective=all_class"
+            "Set data.batch_size to 2 or more (the published one is 16)"
         )
 
 
