@@ -224,7 +224,13 @@ class SkeletonDataModule(LightningDataModule):
         if self.root.is_file():
             return self.root
         if self.ann_file is not None:
-            return self.root / Path(self.ann_file).expanduser()
+            named = self.root / Path(self.ann_file).expanduser()
+            if not named.is_file():
+                raise InputError(
+                    f"data.root={self.root}: no '{self.ann_file}' there (data.ann_file).\n"
+                    "Name the annotation pickle itself with data.root=<file>, or its folder and data.ann_file=<name>"
+                )
+            return named
         found = sorted([*self.root.glob("*.pkl"), *self.root.glob("*.pickle")])
         if len(found) == 1:
             return found[0]

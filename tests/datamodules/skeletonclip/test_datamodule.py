@@ -227,6 +227,8 @@ def test_bad_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no annotation pickle"):
         module(tmp_path).setup()
     path = write(tmp_path)
+    with pytest.raises(InputError, match=r"data\.root=.*: no 'ntu60_hrnet\.pkl' there \(data\.ann_file\)"):
+        module(tmp_path, ann_file="ntu60_hrnet.pkl").setup()
     with pytest.raises(InputError, match=r"data\.train_split=trian: .*did you mean 'train'"):
         module(path, train_split="trian").setup()
     with pytest.raises(InputError, match=r"data\.val_split=none: .* names no clip"):
