@@ -22,7 +22,7 @@ class SkeletonBatch(TypedDict, total=False):
 class KeypointBatch(TypedDict):
     """A batch whose volumes are not built yet: what a loader gives with `heatmap.device=accelerator`.
 
-    Samples with fewer persons than others are filled up with persons that lie outside of every picture.
+    Samples with fewer persons than others are filled up with persons without any joint: score 0.
     """
 
     keypoint: Tensor

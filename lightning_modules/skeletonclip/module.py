@@ -192,12 +192,13 @@ class SkeletonClipModule(LightningModule):
                 )  # fmt: skip
         return batch
 
-    def compute_loss(self, batch: SkeletonBatch, epoch: float = 0.0) -> dict[str, Tensor]:
+    def compute_loss(self, batch: SkeletonBatch, epoch: float = 0.0, moved: bool = True) -> dict[str, Tensor]:
         """Loss terms of a training batch by name, unweighted, their sum `loss`, and `top1` without gradient.
 
         Args:
             batch: `imgs` `[B, N, V, T, H, W]` (all clips of a sample count as samples) and `label` `[B]`.
             epoch: epochs so far, parts of them included.
+            moved: an optimizer's step lies between this batch and the one before.
         """
         self.net.clamp_temperature()
         imgs, label = batch["imgs"], batch["label"]
@@ -211,12 +212,17 @@ class SkeletonClipModule(LightningModule):
             classes, slot = label.unique(return_inverse=True)
         slot = slot.repeat_interleave(clips) if clips > 1 else slot
         return in_batch_terms(
-            self.text_features, clips_of_all, labels, classes, slot, self.gather, self.matching, self.momentum, epoch
-        )
+            self.text_features, clips_of_all, labels, classes, slot,
+            self.gather, self.matching, self.momentum, epoch, moved,
+        )  # fmt: skip
 
     def training_step(self, batch: SkeletonBatch, batch_idx: int) -> Tensor:
         batches = self.trainer.num_training_batches
-        terms = self.compute_loss(batch, self.current_epoch + batch_idx / max(1.0, float(batches)))
+        terms = self.compute_loss(
+            batch,
+            self.current_epoch + batch_idx / max(1.0, float(batches)),
+            moved=batch_idx % self.trainer.accumulate_grad_batches == 0,
+        )
         named = {f"train/{name}": value.detach() for name, value in terms.items()}
         self.log_dict(named, on_step=False, on_epoch=True, batch_size=len(batch["label"]), sync_dist=True)
         return terms["loss"]

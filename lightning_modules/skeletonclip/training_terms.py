@@ -42,6 +42,7 @@ def in_batch_terms(
     matching: Matching | None = None,
     momentum: Momentum | None = None,
     epoch: float = 0.0,
+    moved: bool = True,
 ) -> Terms:
     """Clips and texts of a batch against each other.
 
@@ -54,6 +55,7 @@ def in_batch_terms(
         over_ranks: candidates are the samples of all ranks.
         matching, momentum: what comes on top.
         epoch: epochs so far, for the growth of momentum's alpha.
+        moved: the model is another one than in the last batch; not so within batches that are accumulated.
     """
     net = text_features.net
     frames, features = encode(text_features, clips, classes)
@@ -62,7 +64,8 @@ def in_batch_terms(
     if momentum is None:
         loss_cls = objectives.in_batch(videos, texts, labels, net.temp, over_ranks)
     else:
-        momentum.follow(net)
+        if moved:
+            momentum.follow(net)
         with torch.no_grad():
             twin = momentum.twin
             twin_frames, states = twin(clips, *text_features.texts.tokens(classes))

@@ -113,4 +113,4 @@ class ZeroShotClassifier:
     def _temperature(self) -> Tensor | None:
         if isinstance(self.module, SkeletonClassifierModule) or not self.calibrated:
             return None
-        return self.module.net.temp.detach()
+        return self.module.net.bounded_temperature()

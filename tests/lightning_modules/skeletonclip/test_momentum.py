@@ -77,6 +77,18 @@ def test_backward_works_after_the_queue_was_written() -> None:
     assert int(module.momentum.ptr_queue) == 3
 
 
+def test_copies_stay_where_they_are_within_accumulated_batches() -> None:
+    module = tiny_module(momentum=functools.partial(Momentum, queue_size=4, decay=0.5))
+    assert module.momentum is not None
+    with torch.no_grad():
+        module.net.vision_proj.weight.add_(1.0)  # type: ignore[union-attr, operator]
+    before = module.momentum.state_dict()["vision_proj_m.weight"].clone()
+    for moved in (False, True):
+        module.compute_loss(tiny_batch([0, 1]), moved=moved)  # type: ignore[arg-type]
+        assert torch.equal(module.momentum.state_dict()["vision_proj_m.weight"], before) is not moved
+    assert int(module.momentum.ptr_queue) == 0  # four samples went round the queue
+
+
 def test_values_out_of_range() -> None:
     with pytest.raises(InputError, match="queue_size=0 must be at least 1"):
         momentum_of(queue_size=0)
