@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# Two test workers share two cores: a slow example says nothing about the code.
-settings.register_profile("project", deadline=None)
+# Two test workers share two cores: a slow example says nothing about the code, nor do examples that are drawn slowly.
+settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("project")
 torch.set_num_threads(1)
 
