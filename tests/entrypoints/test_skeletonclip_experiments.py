@@ -179,7 +179,10 @@ def test_runs_for_a_cpu(sound: Callable[[str], DictConfig], name: str) -> None:
 
 @pytest.mark.parametrize("sweep", SWEEPS)
 def test_a_sweep_is_the_rows_of_its_table(tmp_path: Path, sweep: str) -> None:
-    content = yaml.safe_load((CONF / "sweep" / f"skeletonclip_{sweep}.yaml").read_text())["hydra"]
+    whole = yaml.safe_load((CONF / "sweep" / f"skeletonclip_{sweep}.yaml").read_text())
+    # What Hydra composes before the jobs must have the keys that the command line gives.
+    assert whole["defaults"] == [{"override /experiment": name_of(SWEEPS[sweep][0])}]
+    content = whole["hydra"]
     assert content["mode"] == "MULTIRUN"
     sweeper = {
         "_target_": "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
