@@ -20,14 +20,16 @@ from components.keypoints.skeletons import load_skeleton
 from components.synthetic.video_sets import CARD as SYNTHETIC_CARD
 from datamodules.loading import batch_to_load, epoch_to_load, make_loader
 from datamodules.samplers import EvaluationBatchSampler, rank_info
+from datamodules.skeletonclip.annotation_file import annotation_file
 from datamodules.skeletonclip.batch import KeypointBatch, SkeletonBatch, Stage
 from datamodules.skeletonclip.dataset import Pipeline, SkeletonCollate, SkeletonDataset
 from datamodules.skeletonclip.epoch_sampler import RepeatedBatchSampler
+from datamodules.skeletonclip.notices import warn_of_faults
 from datamodules.skeletonclip.pipeline import EvalPipeline, TrainPipeline
 from datamodules.skeletonclip.pose_transforms import Compact, RandomCrop
 from datamodules.skeletonclip.settings import CanvasSizes, ClipCounts, DoubleFlip, Heatmap
 from datamodules.skeletonclip.sides import Among, Side, make_sides
-from datamodules.skeletonclip.splits import absent_clips, add_folds, class_weights, shared_clips
+from datamodules.skeletonclip.splits import add_folds, class_weights
 from datamodules.skeletonclip.texts import ClassTexts, Wording, load_class_texts
 
 log = logging.getLogger(__name__)
@@ -186,33 +188,7 @@ class SkeletonDataModule(LightningDataModule):
         self._announced = True
         if self.is_synthetic:
             log.info("data.root=%s: SYNTHETIC skeletons. Use your own with data.root=<annotation pickle>", self.root)
-        skipped = self.skeletons.skipped
-        if skipped:
-            examples = "; ".join(f"{name}: {reason}" for name, reason in list(skipped.items())[:3])
-            log.warning("%s: %d clips cannot be used and are left out (%s)", self.ann_path, len(skipped), examples)
-        empty = [clip.name for clip in self.skeletons.clips if not clip.shows_somebody]
-        if empty:
-            log.warning(
-                "%s: nobody is seen in %d of %d clips (%s): their heatmaps are empty, take them out of the splits",
-                self.ann_path, len(empty), len(self.skeletons), ", ".join(empty[:3]),
-            )  # fmt: skip
-        for stage, split in self._splits.items():
-            absent = absent_clips(self.skeletons, split)
-            if absent:
-                log.warning(
-                    "data.%s_split=%s names %d clips that are not there (%s)",
-                    stage, split, len(absent), ", ".join(absent[:3]),
-                )  # fmt: skip
-        if self.unseen_classes:
-            return  # training and test have no class in common, hence no clip
-        for stage in ("val", "test"):
-            train, other = self._splits["train"], self._splits[stage]  # type: ignore[index]
-            shared = shared_clips(self.skeletons, train, other, f"data.{stage}_split")
-            if shared:
-                log.warning(
-                    "%d clips are in data.train_split and data.%s_split: a result on them says little",
-                    len(shared), stage,
-                )  # fmt: skip
+        warn_of_faults(self.skeletons, self.ann_path, self._splits, separate=bool(self.unseen_classes))
 
     @cached_property
     def ann_path(self) -> Path:
@@ -221,28 +197,7 @@ class SkeletonDataModule(LightningDataModule):
         Raises:
             InputError: it is not there, or `root` has several.
         """
-        if self.root.is_file():
-            return self.root
-        if self.ann_file is not None:
-            named = self.root / Path(self.ann_file).expanduser()
-            if not named.is_file():
-                raise InputError(
-                    f"data.root={self.root}: no '{self.ann_file}' there (data.ann_file).\n"
-                    "Name the annotation pickle itself with data.root=<file>, or its folder and data.ann_file=<name>"
-                )
-            return named
-        found = sorted([*self.root.glob("*.pkl"), *self.root.glob("*.pickle")])
-        if len(found) == 1:
-            return found[0]
-        if not found:
-            raise InputError(
-                f"data.root={self.root}: no annotation pickle (*.pkl) there.\n"
-                "Name one with data.root=<file>, or make one: python -m entrypoints.prepare dataset=skeletons"
-            )
-        raise InputError(
-            f"data.root={self.root} has {len(found)} pickles: {', '.join(path.name for path in found[:6])}.\n"
-            "Choose one with data.ann_file=<name>"
-        )
+        return annotation_file(self.root, self.ann_file)
 
     @property
     def is_synthetic(self) -> bool:
@@ -281,12 +236,12 @@ class SkeletonDataModule(LightningDataModule):
     @property
     def label_texts(self) -> list[str | list[str]]:
         """Per class of the training its text, or its texts where there are several."""
-        return _as_lists(self.texts("train"))
+        return self.texts("train").plain
 
     @property
     def test_label_texts(self) -> list[str | list[str]]:
         """Those that clips of the test are matched with: others where classes are held out."""
-        return _as_lists(self.texts("test"))
+        return self.texts("test").plain
 
     @property
     def class_names(self) -> list[str]:
@@ -399,24 +354,9 @@ class SkeletonDataModule(LightningDataModule):
             "num_classes": self.num_classes,
             "unseen_classes": [texts.names[texts.label(name)] for name in self.unseen_classes],
             "repeat": self.repeat,
-            "splits": {stage: _described(side) for stage, side in self.sides.items()},
+            "splits": {stage: side.described() for stage, side in self.sides.items()},
             "skipped": {
                 "count": len(skipped),
                 "samples": [{"sample": name, "reason": reason} for name, reason in list(skipped.items())[:20]],
             },
         }
-
-
-def _as_lists(texts: ClassTexts) -> list[str | list[str]]:
-    return [own[0] if len(own) == 1 else list(own) for own in texts.texts]
-
-
-def _described(side: Side) -> dict[str, Any]:
-    frames = np.array([clip.total_frames for clip in side.clips])
-    counts = np.bincount(side.labels, minlength=len(side.texts)).tolist()
-    return {
-        "split": side.split,
-        "clips": len(side.clips),
-        "clips_per_class": dict(zip(side.texts.names, counts)),
-        "frames_per_clip": {"min": int(frames.min()), "median": float(np.median(frames)), "max": int(frames.max())},
-    }

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -35,6 +35,19 @@ class Side:
     def names(self) -> list[str]:
         """Of the clips."""
         return [clip.name for clip in self.clips]
+
+    def described(self) -> dict[str, Any]:
+        """Its size in plain containers."""
+        frames = np.array([clip.total_frames for clip in self.clips])
+        counts = np.bincount(self.labels, minlength=len(self.texts)).tolist()
+        return {
+            "split": self.split,
+            "clips": len(self.clips),
+            "clips_per_class": dict(zip(self.texts.names, counts)),
+            "frames_per_clip": {
+                "min": int(frames.min()), "median": float(np.median(frames)), "max": int(frames.max()),
+            },
+        }  # fmt: skip
 
 
 def make_sides(

@@ -58,6 +58,11 @@ class ClassTexts:
         return len(self.texts)
 
     @property
+    def plain(self) -> list[str | list[str]]:
+        """Per class its text, or its texts where there are several: as configs and models take them."""
+        return [own[0] if len(own) == 1 else list(own) for own in self.texts]
+
+    @property
     def names(self) -> list[str]:
         """One text per class, for tables and pictures."""
         return [texts[0] for texts in self.texts]
