@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import hydra
 from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from components.errors import FailedJob, InputError
 from components.files.atomic import check_writable
@@ -62,6 +63,8 @@ def run(
                 overrides = [*overrides, *added]
             # Each job of a sweep goes on in its own folder.
             _check_first(config_name, overrides, arguments.config_dir, needs, None if arguments.multirun else redirect)
+            if arguments.multirun:
+                _check_swept_experiments(overrides)
         _run_hydra(config_name, job)
     except InputError as error:
         print(error, file=sys.stderr)
@@ -88,6 +91,22 @@ def _check_first(
             check_writable(config.hydra.run.dir, "hydra.run.dir")
     if redirect is not None:
         add_overrides(redirect(overrides, config))
+
+
+def _check_swept_experiments(overrides: list[str]) -> None:
+    """Hydra composes a sweep before its jobs, without what is swept: no experiment then brings data and model."""
+    swept = [each.is_sweep_override() for each in OverridesParser.create().parse_overrides(overrides)]
+    if not any(each and text.startswith("experiment=") for each, text in zip(swept, overrides, strict=True)):
+        return
+    of_experiments = ("data.", "model.")
+    missing = [
+        text for each, text in zip(swept, overrides, strict=True) if not each and text.startswith(of_experiments)
+    ]
+    if missing:
+        raise ConfigError(
+            f"{', '.join(missing[:3])}: with several experiments, keys of data and model need ++ in front.\n"
+            f"Write {' '.join(f'++{text}' for text in missing[:3])}"
+        )
 
 
 def add_overrides(texts: list[str]) -> None:
