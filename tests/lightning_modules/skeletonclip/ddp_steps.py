@@ -52,7 +52,7 @@ def from_all(value: Tensor) -> list[Tensor]:
 def steps(rank: int, meeting_place: str) -> dict[str, Any]:
     """What the first process sees of all steps."""
     dist.init_process_group(
-        "gloo", init_method=f"file://{meeting_place}", rank=rank, world_size=2, timeout=timedelta(seconds=60)
+        "gloo", init_method=f"file://{meeting_place}", rank=rank, world_size=2, timeout=timedelta(seconds=90)
     )
     seen: dict[str, Any] = {}
 

@@ -50,7 +50,7 @@ def test_two_processes(tmp_path: Path) -> None:
         try:
             seen = ddp_steps.steps(0, meeting_place)
             torch.distributed.destroy_process_group()
-            _, errors = other.communicate(timeout=60)
+            _, errors = other.communicate(timeout=100)
         finally:
             other.kill()
     assert other.returncode == 0, errors
