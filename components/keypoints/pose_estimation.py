@@ -141,14 +141,20 @@ class PoseEstimator:
 
     def _send(self, content: bytes) -> None:
         # Who does not read lets the pipe fill up, and writing would wait for ever.
-        limit = threading.Timer(_FRAME_SECONDS, self._process.kill)
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            self._process.kill()
+
+        limit = threading.Timer(_FRAME_SECONDS, give_up)
         limit.start()
         try:
             assert self._process.stdin is not None
             self._process.stdin.write(content)
             self._process.stdin.flush()
         except OSError as error:
-            raise self._fault("has ended, or does not read") from error
+            raise self._fault("does not read" if late.is_set() else "has ended") from error
         finally:
             limit.cancel()
 

@@ -56,13 +56,13 @@ def test_estimators_that_fail(body, message, tmp_path):
 
 
 def test_estimators_that_hang(tmp_path, monkeypatch):
-    monkeypatch.setattr(pose_estimation, "_FRAME_SECONDS", 0.2)
-    with pytest.raises(InputError, match=r"has not answered for 0\.2 s"):
+    monkeypatch.setattr(pose_estimation, "_FRAME_SECONDS", 1.0)
+    with pytest.raises(InputError, match=r"has not answered for 1 s"):
         estimate_video(Film(2), estimator(tmp_path, "import time; time.sleep(60)"))
     large = Film(1)
     large.size = (2000, 2000)
     deaf = [sys.executable, "-S", "-c", 'import time; print(\'{"joints": "coco17"}\', flush=True); time.sleep(60)']
-    with pytest.raises(InputError, match="has ended, or does not read"):
+    with pytest.raises(InputError, match="does not read"):
         estimate_video(large, deaf)
 
 
