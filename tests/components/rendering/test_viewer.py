@@ -237,6 +237,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
         options.add_argument(f"--{flag}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(driver_program))
+    driver.set_script_timeout(90)  # half a minute, the default, is short for two pictures on a busy machine
     yield Page(driver)
     driver.quit()
 
