@@ -105,6 +105,14 @@ class SeededBatchSampler(BatchSampler):
         """Batches of an epoch over all ranks."""
         raise NotImplementedError
 
+    def _count(self, samples: int) -> int:
+        """Batches that so many samples make."""
+        return samples // self.batch_size if self.drop_last else -(-samples // self.batch_size)
+
+    def _cut(self, order: list[int], count: int) -> list[list[int]]:
+        """The first so many batches of an order."""
+        return [order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(count)]
+
     def __iter__(self) -> Iterator[list[Draw]]:  # type: ignore[override]
         epoch = self.epoch
         batches = self.plan(epoch)
@@ -175,7 +183,7 @@ class GroupedBatchSampler(SeededBatchSampler):
 
     def plan(self, epoch: int) -> list[list[int]]:
         generator = torch.Generator().manual_seed(fold_seed(self.seed, epoch))
-        queues = [self._cut(members, generator) for members in self._members]
+        queues = [self._shuffled_blocks(members, generator) for members in self._members]
         left = _trim(self._blocks, self._num_batches, self.num_actions, generator)
         batches = []
         for remaining in range(self._num_batches, 0, -1):
@@ -184,7 +192,7 @@ class GroupedBatchSampler(SeededBatchSampler):
             batches.append([index for group in chosen.tolist() for index in queues[group].pop()])
         return batches
 
-    def _cut(self, members: torch.Tensor, generator: torch.Generator) -> list[list[int]]:
+    def _shuffled_blocks(self, members: torch.Tensor, generator: torch.Generator) -> list[list[int]]:
         """Shuffled blocks of K indices of one class."""
         if len(members) < self.num_instances:
             order = torch.randint(len(members), (self.num_instances,), generator=generator)
@@ -233,12 +241,12 @@ class ShuffledBatchSampler(SeededBatchSampler):
         _check_share(self.num_batches(), self.world_size, "data.batch_size")
 
     def num_batches(self) -> int:
-        return self.num_samples // self.batch_size if self.drop_last else -(-self.num_samples // self.batch_size)
+        return self._count(self.num_samples)
 
     def plan(self, epoch: int) -> list[list[int]]:
         generator = torch.Generator().manual_seed(fold_seed(self.seed, epoch))
         order = torch.randperm(self.num_samples, generator=generator).tolist()
-        return [order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(self.num_batches())]
+        return self._cut(order, self.num_batches())
 
 
 class EvaluationBatchSampler(SeededBatchSampler):

@@ -82,13 +82,13 @@ class ClipSampler(SeededBatchSampler):
             )
 
     def num_batches(self) -> int:
-        return self.num_samples // self.batch_size if self.drop_last else -(-self.num_samples // self.batch_size)
+        return self._count(self.num_samples)
 
     def plan(self, epoch: int) -> list[list[int]]:
         generator = torch.Generator().manual_seed(fold_seed(self.seed, epoch))
         flat = draw_clips(self.counts, self.clips_per_video, generator)
         order = flat[torch.randperm(len(flat), generator=generator)].tolist()
-        return [order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(self.num_batches())]
+        return self._cut(order, self.num_batches())
 
 
 class ShardSampler(ClipSampler):
@@ -132,7 +132,7 @@ class ShardSampler(ClipSampler):
 
     def num_batches(self) -> int:
         share = self.num_samples // self.world_size  # some processes may have one clip more: it is left out
-        return (share // self.batch_size if self.drop_last else -(-share // self.batch_size)) * self.world_size
+        return self._count(share) * self.world_size
 
     def plan(self, epoch: int) -> list[list[int]]:
         generator = torch.Generator().manual_seed(fold_seed(self.seed, epoch))
@@ -147,5 +147,4 @@ class ShardSampler(ClipSampler):
         """The clips of one process, mixed with their neighbours and cut into batches."""
         places = torch.arange(len(part)) + torch.rand(len(part), generator=generator, dtype=torch.float64) * self.buffer
         order = part[torch.argsort(places, stable=True)].tolist()
-        count = self.num_batches() // self.world_size
-        return [order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(count)]
+        return self._cut(order, len(self))

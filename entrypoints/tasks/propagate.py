@@ -220,14 +220,12 @@ def _report_small_objects(film: "Film", stride: int, settings: "PropagationSetti
 
 def _adapted(module: Any, run: "LoadedRun", film: "Film", options: Options, device: Any) -> "Extractor":
     """Features of a copy of the network that has trained on the film."""
-    from lightning_modules.videowalk.adaptation import AdaptationSettings, adapt
-    from lightning_modules.videowalk.networks.feature_extractor import FeatureExtractor
+    from lightning_modules.videowalk.adaptation import AdaptationSettings, adapted_features
 
     log.info("%s: adapting the network, %d steps", film.sequence.name, options.adapt_steps)
     trained_on = run.config.get("data") or {}
     settings = AdaptationSettings.like_training(trained_on, steps=options.adapt_steps, lr=options.adapt_lr)
-    net, _ = adapt(module.net, module.walk, film.sequence, settings, device)
-    return FeatureExtractor.of(net, options.use_head, options.remove_layers)
+    return adapted_features(module, film.sequence, settings, options.use_head, options.remove_layers, device)
 
 
 def _follow_masks(

@@ -217,11 +217,10 @@ def _extractor(network: Network, device: str, sequence: Any) -> Any:
     module, config = _LAST[network]
     if not network.adapt_steps:
         return module.features(use_head=network.use_head, remove_layers=network.remove_layers)
-    from lightning_modules.videowalk.adaptation import adapt
-    from lightning_modules.videowalk.networks.feature_extractor import FeatureExtractor
+    from lightning_modules.videowalk.adaptation import adapted_features
 
-    copy, _ = adapt(module.net, module.walk, sequence.frames, _adaptation(network, config), device)
-    return FeatureExtractor.of(copy, network.use_head, network.remove_layers)
+    settings = _adaptation(network, config)
+    return adapted_features(module, sequence.frames, settings, network.use_head, network.remove_layers, device)
 
 
 def _adaptation(network: Network, config: Mapping[str, Any]) -> "AdaptationSettings":

@@ -7,7 +7,7 @@ square out of them (the same in all frames) and walks over its patches. Statisti
 
 import copy
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -20,6 +20,7 @@ from components.errors import InputError
 from components.media.crops import random_crops, resized
 from components.media.frame_sequences import Frames
 from components.media.patches import PatchGrid, WholeFrame
+from lightning_modules.videowalk.networks.feature_extractor import FeatureExtractor
 from lightning_modules.videowalk.networks.walk_network import WalkNetwork, keep_statistics
 from lightning_modules.videowalk.walk import Walk
 
@@ -156,6 +157,26 @@ def adapt(
         raise InputError(f"{sequence.name}: the loss of the adaptation is not finite; lower adapt_lr={settings.lr}")
     log.debug("%s: loss of the adaptation %.4f to %.4f in %d steps", sequence.name, values[0], values[-1], len(values))
     return adapted.eval(), values
+
+
+def adapted_features(
+    module: Any, frames: Frames, settings: AdaptationSettings, use_head: bool, remove_layers: Sequence[str],
+    device: torch.device | str,
+) -> FeatureExtractor:  # fmt: skip
+    """Features of a copy of a module's network that has trained on a film.
+
+    Args:
+        module: a `VideoWalkModule`.
+        frames: of the film.
+        settings: of the adaptation.
+        use_head, remove_layers: as in `FeatureExtractor.of`.
+        device: where it trains.
+
+    Raises:
+        InputError: as `adapt` and `FeatureExtractor.of`.
+    """
+    net, _ = adapt(module.net, module.walk, frames, settings, device)
+    return FeatureExtractor.of(net, use_head, remove_layers)
 
 
 def clip_frames(length: int, moment: int, settings: AdaptationSettings, generator: Generator) -> list[int]:
