@@ -1,7 +1,7 @@
 """Scenes of synthetic films: a moving background, sprites and people in front of each other, changing light.
 
-Each thing is painted with a few colours of its own, exposure and colour cast drift, and some sprites are there only to
-be mistaken for others. What shows where is known to the pixel.
+All is painted with the few colours of the scene, so that colour alone tells little; exposure and colour cast drift, and
+some sprites are there only to be mistaken for others. What shows where is known to the pixel.
 """
 
 from dataclasses import dataclass, field
@@ -132,13 +132,10 @@ def draw_scene(draw: Draw, casting: Casting, size: tuple[int, int], frames: int,
     height = size[0]
     palette = draw_palette(draw)
     background = draw_patchwork(draw, palette, round(_BACKGROUND_TEXELS * size[1]), grain=draw.uniform(1.3, 1.9))
-    own = [draw_palette(draw) for _ in range(casting.sprites + casting.people)]
     layers: list[tuple[int, Sprite | Person]] = []
     for index in range(casting.sprites + casting.distractors):
         number = index + 1 if index < casting.sprites else 0
-        # Distractors have the colours of the first object or of the background, in turn.
-        colors = own[index] if number else (*own[:1], palette)[(index - casting.sprites) % 2]
-        sprite = draw_sprite(draw, colors, size, frames, draw.uniform(*casting.radius), casting.speed)
+        sprite = draw_sprite(draw, palette, size, frames, draw.uniform(*casting.radius), casting.speed)
         layers.append((number, sprite))
     for index in range(casting.people):
         action = casting.actions[draw.integer(0, len(casting.actions) - 1)]
@@ -146,7 +143,7 @@ def draw_scene(draw: Draw, casting: Casting, size: tuple[int, int], frames: int,
         path = draw_path(draw, size, frames, 0.016 * casting.speed * height)
         # Tall people cannot go far up or down.
         path[:, 1] = height / 2 + (path[:, 1] - height / 2) * (1 - min(0.9, tall))
-        person = draw_person(draw, own[casting.sprites + index], size, frames, action, tall, path, side)
+        person = draw_person(draw, palette, size, frames, action, tall, path, side)
         layers.append((casting.sprites + index + 1, person))
     order = torch.randperm(len(layers), generator=draw.generator).tolist()
     if casting.people_in_front:

@@ -22,7 +22,7 @@ from components.progress import Progress, no_progress
 log = logging.getLogger(__name__)
 CARD = "synthetic.json"
 # Changes when the same settings give other films than before: sets of another version are written anew.
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Training of the contrastive random walk: what is logged, how it is optimised."""
 
+import functools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Self, cast
 
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from components.errors import InputError
-from components.optimization import configured
+from components.optimization import configured, count_steps_per_epoch
 from datamodules.videowalk.batch import ClipBatch
 from lightning_modules.videowalk.networks.encoders import Encoder
 from lightning_modules.videowalk.networks.feature_extractor import FeatureExtractor
@@ -33,6 +35,7 @@ class VideoWalkModule(LightningModule):
         scheduler_interval: whether the scheduler advances per `epoch` or per optimizer `step`.
         freeze_batchnorm: batch normalisation keeps to its running statistics in training too. Gradients are then sums
             over clips, whatever the batch or the number of devices.
+        head_lr_factor: learning rate of the head over that of the encoder.
 
     Raises:
         InputError: a value is out of range.
@@ -48,11 +51,15 @@ class VideoWalkModule(LightningModule):
         scheduler: Callable[[torch.optim.Optimizer], Any] | None = None,
         scheduler_interval: Literal["epoch", "step"] = "epoch",
         freeze_batchnorm: bool = False,
+        head_lr_factor: float = 1.0,
     ) -> None:
         super().__init__()
         if scheduler_interval not in ("epoch", "step"):
             raise InputError(f"model.scheduler_interval='{scheduler_interval}' is not one of epoch, step")
+        if not (isinstance(head_lr_factor, (int, float)) and 0 < head_lr_factor < math.inf):
+            raise InputError(f"model.head_lr_factor={head_lr_factor}: expected a positive number")
         self.net = WalkNetwork(encoder, head_depth, featdrop)
+        self.head_lr_factor = head_lr_factor
         self.walk = walk
         self.optimizer = optimizer
         self.scheduler = scheduler
@@ -136,7 +143,17 @@ class VideoWalkModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer over the network, with the scheduler where there is one."""
-        return configured(self.net.parameters(), self.optimizer, self.scheduler, self.scheduler_interval)
+        parameters: Any = self.net.parameters()
+        if self.head_lr_factor != 1:
+            plain = configured(self.net.parameters(), self.optimizer, None, self.scheduler_interval)
+            rate = plain.param_groups[0]["lr"] * self.head_lr_factor
+            parameters = [
+                {"params": self.net.encoder.parameters()},
+                {"params": self.net.selfsim_fc.parameters(), "lr": rate},
+            ]
+        trainer = self._trainer
+        steps = None if trainer is None else functools.partial(count_steps_per_epoch, trainer)
+        return configured(parameters, self.optimizer, self.scheduler, self.scheduler_interval, steps)
 
 
 def _figures(result: WalkResult) -> dict[str, Tensor]:

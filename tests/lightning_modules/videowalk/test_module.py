@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from components.errors import InputError
+from components.schedules import warmup_cosine_steps
 from lightning_modules.videowalk.module import VideoWalkModule
 from lightning_modules.videowalk.networks.resnet import ResNet
 from lightning_modules.videowalk.walk import Walk
@@ -108,6 +110,26 @@ def test_synchronised_batch_normalisation_needs_gpus() -> None:
 def test_unknown_interval_is_named() -> None:
     with pytest.raises(InputError, match=r"model\.scheduler_interval='batch'"):
         make(scheduler_interval="batch")
+
+
+@pytest.mark.parametrize("head_depth", [0, -1])
+def test_the_head_has_a_learning_rate_of_its_own_and_the_scheduler_goes_by_steps(head_depth: int) -> None:
+    schedule = functools.partial(warmup_cosine_steps, epochs=2, warmup_epochs=0)
+    module = make(head_lr_factor=5.0, scheduler=schedule, head_depth=head_depth)
+    fit = trainer(max_epochs=2)
+    fit.fit(module, loader(), loader())
+    encoder, head = fit.optimizers[0].param_groups
+    assert [encoder["initial_lr"], head["initial_lr"]] == pytest.approx([1e-3, 5e-3])
+    assert len(encoder["params"]) + len(head["params"]) == len(list(module.net.parameters()))
+    assert len(head["params"]) == (2 if head_depth == 0 else 0)
+    assert fit.global_step == 4
+    assert [encoder["lr"], head["lr"]] == pytest.approx([0.0, 0.0], abs=1e-9)
+
+
+@pytest.mark.parametrize("factor", [0, -1.0, float("inf"), "5"])
+def test_head_lr_factors_out_of_range(factor: Any) -> None:
+    with pytest.raises(InputError, match=r"model\.head_lr_factor=.*positive"):
+        make(head_lr_factor=factor)
 
 
 @pytest.mark.slow
