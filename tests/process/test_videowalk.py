@@ -21,6 +21,7 @@ def test_a_run_killed_inside_an_epoch_goes_on_with_the_same_curve(tmp_path: Path
     arguments = ("experiment=videowalk", *SMALL[:-2], "callbacks=[videowalk,last_average]", "data.num_workers=1",
                  f"data.root={videos}", f"data.cache_dir={tmp_path / 'cache'}", "trainer=cpu", "trainer.max_epochs=3",
                  "trainer.check_val_every_n_epoch=1", "scheduler=multistep", "scheduler.milestones=[2]",
+                 "~scheduler.warmup_epochs", "monitor.name=val/cycle_acc",
                  "callbacks.last_average.epochs=2", "test=false",
                  # only inside epochs, which have ten steps
                  "callbacks.checkpoint.every_n_epochs=100", "callbacks.checkpoint.every_n_steps=3")  # fmt: skip
@@ -50,7 +51,8 @@ def test_two_processes_share_the_clips(tmp_path: Path) -> None:
     weights = tmp_path / "resnet18.pth"
     torch.save(torchvision_content(resnet()), weights)
     run("train", "experiment=videowalk", "model=videowalk_imagenet18", f"model.encoder.weights={weights}", *SMALL[:-1],
-        "callbacks=[videowalk,last_average]", f"data.root={write_folder(tmp_path / 'videos', videos=4)}",
+        "callbacks=[videowalk,last_average]", "monitor.name=val/cycle_acc",
+        f"data.root={write_folder(tmp_path / 'videos', videos=4)}",
         f"data.cache_dir={tmp_path / 'cache'}", "trainer=ddp_cpu", "trainer.max_epochs=2",
         f"paths.output_dir={tmp_path / 'out'}")  # fmt: skip
     folder = only_run(tmp_path / "out")
