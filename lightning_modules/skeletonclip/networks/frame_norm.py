@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -13,22 +14,46 @@ class FrameBatchNorm(nn.BatchNorm3d):
     State and numbers are those of `nn.BatchNorm3d`. On a CPU torch sums channels-last maps in one running float32 sum
     per channel; over the half million cells of a batch its mean is then off by 1e-3 of the values. Here means are
     summed in a cascade instead, in no more time.
+
+    Attributes:
+        synchronised: training takes the statistics of all ranks' samples, so that several processes learn what one
+            does with their joint batch. Unlike `nn.SyncBatchNorm` on a CPU too.
     """
+
+    synchronised = False
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.ndim not in (4, 5):
             raise ValueError(f"expected [B, C, T, H, W] or [B * T, C, H, W], got {input.ndim} dimensions")
 
     def forward(self, input: Tensor) -> Tensor:
+        if self.training and self.synchronised and dist.is_initialized() and dist.get_world_size() > 1:
+            return self._over_ranks(input)
         if not self.training or self.momentum is None or not _summed_naively(input):
             return super().forward(input)
         mean, variance = _statistics(input.detach())
-        with torch.no_grad():
-            count = input.numel() // input.shape[1]
-            self.running_mean.lerp_(mean, self.momentum)  # type: ignore[union-attr]
-            self.running_var.lerp_(variance * (count / max(count - 1, 1)), self.momentum)  # type: ignore[union-attr]
-            self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
+        self._track(mean, variance, input.numel() // input.shape[1])
         return _Normalise.apply(input, self.weight, self.bias, mean, variance, self.eps)  # type: ignore[no-any-return]
+
+    def _over_ranks(self, input: Tensor) -> Tensor:
+        """With the statistics of all ranks, which have as many cells each; gradients pass through them."""
+        maps = input.float()
+        cells = [axis for axis in range(maps.ndim) if axis != 1]
+        shape = [1, -1, *[1] * (maps.ndim - 2)]
+        ranks = dist.get_world_size()
+        mean = _SumOverRanks.apply(maps.mean(cells)) / ranks
+        centred = maps - mean.view(shape)
+        variance = _SumOverRanks.apply(centred.square().mean(cells)) / ranks
+        self._track(mean.detach(), variance.detach(), ranks * (input.numel() // input.shape[1]))
+        factor = self.weight * (variance + self.eps).rsqrt()
+        return (centred * factor.view(shape) + self.bias.view(shape)).to(input.dtype)
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        momentum = cast(float, self.momentum)
+        cast(Tensor, self.running_mean).lerp_(mean, momentum)
+        cast(Tensor, self.running_var).lerp_(variance * (count / max(count - 1, 1)), momentum)
+        cast(Tensor, self.num_batches_tracked).add_(1)
 
     def factor_and_offset(self) -> tuple[Tensor, Tensor]:
         """What batch norm with fixed statistics is: `x * factor + offset`, `[C]` both."""
@@ -52,6 +77,22 @@ def _statistics(maps: Tensor) -> tuple[Tensor, Tensor]:
     cells = maps.permute(0, 2, 3, 1).flatten(0, 2)
     mean = cells.mean(0)
     return mean, (cells - mean).square_().mean(0)
+
+
+class _SumOverRanks(torch.autograd.Function):
+    """Sum over ranks; a rank's value has a part in the losses of all of them."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        dist.all_reduce(total)
+        return total
 
 
 class _Normalise(torch.autograd.Function):

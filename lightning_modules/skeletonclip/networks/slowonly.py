@@ -113,6 +113,7 @@ class ResNet3dSlowOnly(nn.Module):
         frozen_stages: first convolution and this many stages get no updates and keep their statistics; -1 = none,
             0 = the first convolution alone.
         norm_eval: batch norms keep their statistics during training.
+        sync_norm: batch norms of several processes take the statistics of all their samples.
         checkpoint: weights that the training starts from: a file of pyskl or of the published code, or a run's
             checkpoint of ours; None = random.
 
@@ -137,6 +138,7 @@ class ResNet3dSlowOnly(nn.Module):
         zero_init_residual: bool = False,
         frozen_stages: int = -1,
         norm_eval: bool = False,
+        sync_norm: bool = False,
         checkpoint: str | None = None,
     ) -> None:
         super().__init__()
@@ -171,6 +173,9 @@ class ResNet3dSlowOnly(nn.Module):
             self.add_module(name, blocks)
         self.channels = inputs
         self.norm_eval = norm_eval
+        for module in self.modules():
+            if isinstance(module, FrameBatchNorm):
+                module.synchronised = sync_norm
         self._frozen: list[nn.Module] = []
         if frozen_stages >= 0:
             self._frozen = [self.conv1, *(getattr(self, name) for name in self.stages[:frozen_stages])]

@@ -18,9 +18,12 @@ from torch.nn.parallel import DistributedDataParallel
 from lightning_modules.skeletonclip.matching import Matching
 from lightning_modules.skeletonclip.module import SkeletonClipModule
 from lightning_modules.skeletonclip.momentum import Momentum
+from lightning_modules.skeletonclip.networks.slowonly import ResNet3dSlowOnly
 from tests.lightning_modules.skeletonclip.tiny import tiny_batch, tiny_module
 
 LABELS = [0, 1, 1, 2, 0, 3]
+VOLUMES = torch.rand(6, 3, 4, 12, 12, generator=torch.Generator().manual_seed(7))
+WEIGHTS = torch.linspace(-1, 1, 3)
 
 
 class Step(nn.Module):
@@ -37,6 +40,11 @@ class Step(nn.Module):
 def seeded(**settings: Any) -> SkeletonClipModule:
     torch.manual_seed(3)
     return tiny_module(**settings)
+
+
+def small_backbone() -> ResNet3dSlowOnly:
+    torch.manual_seed(5)
+    return ResNet3dSlowOnly(3, 2, (1, 1), (0, 1), (2, 2), (1, 1), sync_norm=True)
 
 
 def share(rank: int, labels: list[int], size: int, seed: int = 0) -> dict[str, Tensor]:
@@ -83,6 +91,12 @@ def steps(rank: int, meeting_place: str) -> dict[str, Any]:
     head = matching.matching.itm_head.weight.grad
     assert head is not None
     seen["itm"], seen["itm_gradients"] = torch.stack(itm), from_all(head)
+
+    backbone = small_backbone()
+    wrapped = DistributedDataParallel(backbone)
+    (wrapped(VOLUMES[3 * rank : 3 * rank + 3]) * WEIGHTS).square().mean().backward()
+    seen["synchronised"] = {name: each.grad for name, each in backbone.named_parameters()}
+    seen["statistics"] = dict(backbone.named_buffers())
     dist.barrier()
     return seen
 

@@ -43,7 +43,8 @@ def test_one_process_gathers_nothing() -> None:
 
 @pytest.mark.slow
 def test_two_processes(tmp_path: Path) -> None:
-    """Gathered losses and gradients are those of the joint batch; queues agree; a rank with one class keeps up."""
+    """Gathered losses and gradients are those of the joint batch; queues agree; a rank with one class keeps up;
+    synchronised batch norm sees the joint batch."""
     meeting_place = str(tmp_path / "store")
     command = [sys.executable, "-m", "tests.lightning_modules.skeletonclip.ddp_steps", meeting_place]
     with subprocess.Popen(command, cwd=Path(__file__).parents[3], stderr=subprocess.PIPE, text=True) as other:
@@ -61,6 +62,13 @@ def test_two_processes(tmp_path: Path) -> None:
     torch.testing.assert_close(torch.stack(seen["gathered_losses"]).mean(), loss.detach())
     for name, parameter in joint.named_parameters():
         torch.testing.assert_close(seen["gathered_gradients"][name], parameter.grad, msg=name)
+
+    backbone = ddp_steps.small_backbone()
+    (backbone(ddp_steps.VOLUMES) * ddp_steps.WEIGHTS).square().mean().backward()
+    for name, parameter in backbone.named_parameters():
+        torch.testing.assert_close(seen["synchronised"][name], parameter.grad, rtol=1e-3, atol=1e-5, msg=name)
+    for name, buffer in backbone.named_buffers():
+        torch.testing.assert_close(seen["statistics"][name], buffer, rtol=1e-4, atol=1e-5, msg=name)
 
     for name, (first, second) in seen["queues"].items():
         assert torch.equal(first, second), name
