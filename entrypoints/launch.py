@@ -99,6 +99,8 @@ def run_ranks(config: Mapping[str, Any], run_dir: Path, processes: int) -> None:
         RuntimeError: a rank failed otherwise; the message ends with its last lines.
     """
     write_json(run_dir / ".hydra" / "resolved.json", config)
+    for rank in range(processes):
+        refusal_file(run_dir, rank).unlink(missing_ok=True)
     environment = {key: value for key, value in os.environ.items() if key not in _RANK_VARIABLES}
     environment |= {
         "MASTER_ADDR": "127.0.0.1",
@@ -180,12 +182,19 @@ def _forward_signals(ranks: list[subprocess.Popen[bytes]]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def refusal_file(run_dir: Path, rank: int) -> Path:
+    """Where a rank writes why it refused its input: it may end before rank 0, which keeps the run's card, has."""
+    return run_dir / ".hydra" / f"refusal_{rank}.txt"
+
+
 def _raise_failure(run_dir: Path, rank: int, code: int) -> None:
     from callbacks.run_card import read_run_card
 
     message = str((read_run_card(run_dir) or {}).get("error") or "")
     if code == 2:
-        raise InputError(message or f"rank {rank} refused its input; see {run_dir / 'train.log'}")
+        refusal = refusal_file(run_dir, rank)
+        own = refusal.read_text() if refusal.is_file() else ""
+        raise InputError(message or own or f"rank {rank} refused its input; see {run_dir / 'train.log'}")
     log = run_dir / (f"rank_{rank}.log" if rank else "train.log")
     tail = log.read_text(errors="replace").strip().splitlines()[-8:] if log.is_file() else []
     raise RuntimeError("\n".join([f"rank {rank} ended with code {code}. {message}".strip(), *tail]))

@@ -1,6 +1,7 @@
 """One process of a distributed run: takes the resolved config that the launcher left in the run folder."""
 
 import atexit
+import contextlib
 import json
 import logging
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 from components.errors import InputError
 from components.heap import keep_freed_memory
 from entrypoints import train
-from entrypoints.launch import LAUNCHER_PID, is_first_rank
+from entrypoints.launch import LAUNCHER_PID, is_first_rank, refusal_file
 from entrypoints.run_logging import log_to_run_folder
 
 
@@ -50,6 +51,8 @@ def main() -> None:
         train.fit(config, run_dir)
         codes.append(0)
     except InputError as error:
+        with contextlib.suppress(OSError):  # a full disk may be what is refused
+            refusal_file(run_dir, int(os.environ.get("LOCAL_RANK", "0"))).write_text(str(error))
         print(error, file=sys.stderr)
         codes.append(2)
         sys.exit(2)

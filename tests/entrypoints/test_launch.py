@@ -1,9 +1,11 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.errors import InputError
-from entrypoints.launch import check_slurm, count_processes, launched_externally
+from entrypoints import launch
+from entrypoints.launch import check_slurm, count_processes, launched_externally, refusal_file
 
 
 @pytest.fixture
@@ -58,3 +60,12 @@ def test_processes_of_a_trainer(trainer: dict[str, Any], processes: int) -> None
 def test_several_nodes_need_a_launcher() -> None:
     with pytest.raises(InputError, match=r"srun python -m entrypoints.train trainer=slurm"):
         count_processes({"accelerator": "gpu", "devices": 4, "num_nodes": 2})
+
+
+def test_a_rank_that_ends_before_the_first_one_tells_why_it_refused(tmp_path: Path) -> None:
+    refusal_file(tmp_path, 1).parent.mkdir()
+    with pytest.raises(InputError, match="rank 1 refused its input; see"):
+        launch._raise_failure(tmp_path, 1, 2)
+    refusal_file(tmp_path, 1).write_text("data.root=/no/such/folder does not exist")
+    with pytest.raises(InputError, match=r"^data\.root=/no/such/folder does not exist$"):
+        launch._raise_failure(tmp_path, 1, 2)
