@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from lightning import LightningModule
-from lightning.pytorch.plugins.precision import MixedPrecision, Precision
-from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
@@ -17,6 +15,7 @@ from datamodules.actor.batch import MotionBatch
 from lightning_modules.actor.losses import ActorLosses
 from lightning_modules.actor.networks.cvae import ActorCVAE, CVAEOutput
 from lightning_modules.actor.rotation2xyz import Rotation2XYZ
+from lightning_modules.gradient_clipping import clip_gradients
 
 if TYPE_CHECKING:
     from lightning_modules.actor.memory import MemoryEstimate
@@ -120,15 +119,8 @@ class ActorModule(LightningModule):
         gradient_clip_val: int | float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip as Lightning does, and with a fused optimizer under bfloat16 too.
-
-        Lightning refuses the latter as fused optimizers undo the loss scale themselves; bfloat16 has no loss scale.
-        """
-        plugin = self.trainer.precision_plugin
-        if gradient_clip_val and isinstance(plugin, MixedPrecision) and plugin.scaler is None:
-            algorithm = GradClipAlgorithmType(gradient_clip_algorithm or GradClipAlgorithmType.NORM)
-            Precision.clip_gradients(plugin, optimizer, gradient_clip_val, algorithm)
-        else:
+        """See `clip_gradients`."""
+        if not clip_gradients(self.trainer.precision_plugin, optimizer, gradient_clip_val, gradient_clip_algorithm):
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def estimate_memory(

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from components.errors import InputError
 from datamodules.skeletonclip.batch import SkeletonBatch
+from lightning_modules.gradient_clipping import clip_gradients
 from lightning_modules.skeletonclip.classifier import SkeletonClassifier
-from lightning_modules.skeletonclip.evaluation import EvaluationScores, clip_gradients, in_chunks
+from lightning_modules.skeletonclip.evaluation import EvaluationScores, in_chunks
 from lightning_modules.skeletonclip.module_checks import check_training
 from lightning_modules.skeletonclip.parameter_groups import configured_groups
 from lightning_modules.skeletonclip.recognizer import class_scores, normalised

@@ -1,11 +1,9 @@
-"""What the models with and without texts share: clips in portions, scores of an epoch, clipping of gradients."""
+"""What the models with and without texts share: clips in portions, scores of an epoch."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import torch
-from lightning.pytorch.plugins.precision import MixedPrecision, Precision
-from lightning.pytorch.utilities import GradClipAlgorithmType
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
@@ -60,16 +58,3 @@ class EvaluationScores(nn.Module):
             self.metrics[stage] = ClassificationScore(self.num_classes).to(device)
             self.metrics[f"{stage}_loss"] = MeanMetric().to(device)
         return cast(ClassificationScore, self.metrics[stage]), cast(MeanMetric, self.metrics[f"{stage}_loss"])
-
-
-def clip_gradients(
-    plugin: Any, optimizer: torch.optim.Optimizer, value: int | float | None, algorithm: str | None
-) -> bool:
-    """Clip the gradients of a fused optimizer under bfloat16 too; returns whether it was done here.
-
-    Lightning refuses it, as fused optimizers undo the loss scale themselves; bfloat16 has no loss scale.
-    """
-    if not value or not isinstance(plugin, MixedPrecision) or plugin.scaler is not None:
-        return False
-    Precision.clip_gradients(plugin, optimizer, value, GradClipAlgorithmType(algorithm or GradClipAlgorithmType.NORM))
-    return True

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from components.errors import InputError
 from datamodules.skeletonclip.batch import SkeletonBatch
+from lightning_modules.gradient_clipping import clip_gradients
 from lightning_modules.skeletonclip import objectives
 from lightning_modules.skeletonclip.alignment import Alignment
 from lightning_modules.skeletonclip.class_texts import TokenizedTexts
 from lightning_modules.skeletonclip.embedders import EmbedderKind
-from lightning_modules.skeletonclip.evaluation import EvaluationScores, clip_gradients, in_chunks
+from lightning_modules.skeletonclip.evaluation import EvaluationScores, in_chunks
 from lightning_modules.skeletonclip.matching import Matching
 from lightning_modules.skeletonclip.module_checks import (
     check_settings,
@@ -276,10 +277,6 @@ class SkeletonClipModule(LightningModule):
             `[B, L]`, rows sum to 1.
         """
         return class_scores(self.clip_cosines(imgs, clip_chunk), self._test_temperature())
-
-    def frame_features(self, imgs: Tensor, clip_chunk: int | None = None) -> Tensor:
-        """Embedded frames `[B * N, T', E]` of `[B, N, V, T, H, W]`, not normalised; PACL weighs these."""
-        return in_chunks(lambda clips: self.net.embed(self.net.video_encoder(clips)).float(), imgs, clip_chunk)
 
     def video_features(self, imgs: Tensor, clip_chunk: int | None = None) -> Tensor:
         """One normalised feature per sample `[B, E]`: the mean over its clips.

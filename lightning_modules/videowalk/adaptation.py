@@ -132,6 +132,8 @@ def adapt(
             "Set adapt_steps=0"
         )
     keep_statistics(adapted.train())
+    if adapted.whitening is not None:
+        adapted.whitening.eval()
     walking = copy.deepcopy(walk).to(device).train()
     generator = Generator().manual_seed(settings.seed)
     nodes = _nodes(settings, adapted)

@@ -13,6 +13,7 @@ from torchmetrics import MeanMetric
 from components.errors import InputError
 from components.optimization import configured, count_steps_per_epoch
 from datamodules.videowalk.batch import ClipBatch
+from lightning_modules.gradient_clipping import clip_gradients
 from lightning_modules.videowalk.networks.encoders import Encoder
 from lightning_modules.videowalk.networks.feature_extractor import FeatureExtractor
 from lightning_modules.videowalk.networks.walk_network import WalkNetwork, keep_statistics
@@ -36,6 +37,7 @@ class VideoWalkModule(LightningModule):
         freeze_batchnorm: batch normalisation keeps to its running statistics in training too. Gradients are then sums
             over clips, whatever the batch or the number of devices.
         head_lr_factor: learning rate of the head over that of the encoder.
+        whitening: decorrelate the encoder's channels, by statistics that training gathers.
 
     Raises:
         InputError: a value is out of range.
@@ -52,13 +54,14 @@ class VideoWalkModule(LightningModule):
         scheduler_interval: Literal["epoch", "step"] = "epoch",
         freeze_batchnorm: bool = False,
         head_lr_factor: float = 1.0,
+        whitening: bool = False,
     ) -> None:
         super().__init__()
         if scheduler_interval not in ("epoch", "step"):
             raise InputError(f"model.scheduler_interval='{scheduler_interval}' is not one of epoch, step")
         if not (isinstance(head_lr_factor, (int, float)) and 0 < head_lr_factor < math.inf):
             raise InputError(f"model.head_lr_factor={head_lr_factor}: expected a positive number")
-        self.net = WalkNetwork(encoder, head_depth, featdrop)
+        self.net = WalkNetwork(encoder, head_depth, featdrop, whitening)
         self.head_lr_factor = head_lr_factor
         self.walk = walk
         self.optimizer = optimizer
@@ -137,23 +140,38 @@ class VideoWalkModule(LightningModule):
             remove_layers: layers left out, where the encoder has them; published: layer4.
 
         Raises:
-            InputError: the head is asked for behind fewer layers than it was trained on.
+            InputError: the head or the whitening stands behind fewer layers than it was trained on.
         """
         return FeatureExtractor.of(self.net, use_head, remove_layers)
 
     def configure_optimizers(self) -> Any:
         """The optimizer over the network, with the scheduler where there is one."""
-        parameters: Any = self.net.parameters()
-        if self.head_lr_factor != 1:
-            plain = configured(self.net.parameters(), self.optimizer, None, self.scheduler_interval)
-            rate = plain.param_groups[0]["lr"] * self.head_lr_factor
-            parameters = [
-                {"params": self.net.encoder.parameters()},
-                {"params": self.net.selfsim_fc.parameters(), "lr": rate},
-            ]
+        groups = [{"params": part.parameters()} for part in (self.net.encoder, self.net.selfsim_fc)]
         trainer = self._trainer
         steps = None if trainer is None else functools.partial(count_steps_per_epoch, trainer)
-        return configured(parameters, self.optimizer, self.scheduler, self.scheduler_interval, steps)
+        return configured(
+            groups if self.head_lr_factor != 1 else self.net.parameters(),
+            self._optimizer_with_faster_head,
+            self.scheduler,
+            self.scheduler_interval,
+            steps,
+        )
+
+    def _optimizer_with_faster_head(self, parameters: Any) -> torch.optim.Optimizer:
+        made = self.optimizer(parameters)
+        if self.head_lr_factor != 1:
+            made.param_groups[1]["lr"] *= self.head_lr_factor
+        return made
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """See `clip_gradients`."""
+        if not clip_gradients(self.trainer.precision_plugin, optimizer, gradient_clip_val, gradient_clip_algorithm):
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
 
 def _figures(result: WalkResult) -> dict[str, Tensor]:

@@ -37,7 +37,7 @@ class FrameBatchNorm(nn.BatchNorm3d):
 
     def _over_ranks(self, input: Tensor) -> Tensor:
         """With the statistics of all ranks, which have as many cells each; gradients pass through them."""
-        maps = input.float()
+        maps = input.to(torch.promote_types(input.dtype, torch.float32))
         cells = [axis for axis in range(maps.ndim) if axis != 1]
         shape = [1, -1, *[1] * (maps.ndim - 2)]
         ranks = dist.get_world_size()

@@ -108,9 +108,3 @@ class ClassTokenizer:
     def tokens(self, input_ids: Sequence[int]) -> list[str]:
         """Tokens by their ids, for people."""
         return [str(self._pieces.id_to_token(int(i))) for i in input_ids]
-
-    def with_enc(self, input_ids: Tensor) -> Tensor:
-        """`[L, n]` with [ENC] in the place of [CLS], as matching wants it."""
-        changed = input_ids.clone()
-        changed[:, 0] = self.enc_token_id
-        return changed

@@ -20,15 +20,24 @@ class FeatureExtractor(nn.Module):
     Args:
         encoder: maps of normalised pictures.
         head: applied to every cell of the map.
+        channels: C, where the head changes it.
+        whitening: applied to the encoder's maps, before the head.
 
     Attributes:
         channels: C.
         stride: pixels per cell.
     """
 
-    def __init__(self, encoder: Encoder, head: nn.Module | None = None, channels: int | None = None) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        head: nn.Module | None = None,
+        channels: int | None = None,
+        whitening: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.encoder = encoder
+        self.whitening = whitening
         self.head = head
         self.stride = encoder.stride
         self.channels = encoder.channels if channels is None else channels
@@ -38,23 +47,32 @@ class FeatureExtractor(nn.Module):
         """The extractor of a walk's network.
 
         Raises:
-            InputError: the head is asked for behind fewer layers than it was trained on, or a layer cannot be removed.
+            InputError: the head or the whitening stands behind fewer layers than it was trained on, or a layer cannot
+                be removed.
         """
         head = net.selfsim_fc if use_head else None
         encoder = net.encoder.without(remove_layers)
+        if net.whitening is not None and encoder.channels != net.encoder.channels:
+            raise InputError(
+                f"model.whitening=true with remove_layers={list(remove_layers)}: the statistics are of "
+                f"{net.encoder.channels} channels, and these features have {encoder.channels}.\n"
+                f"Set remove_layers=[], or train with model.encoder.remove_layers={list(remove_layers)}"
+            )
         if isinstance(head, ProjectionHead):
             if encoder.channels != net.encoder.channels:
                 raise InputError(
                     f"use_head=true with remove_layers={list(remove_layers)}: the head reads "
                     f"{net.encoder.channels} channels and finds {encoder.channels}; set remove_layers=[]"
                 )
-            return cls(encoder, head, head.channels)
-        return cls(encoder)
+            return cls(encoder, head, head.channels, net.whitening)
+        return cls(encoder, whitening=net.whitening)
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         with _evaluation(self):
             maps = self.encoder(self.encoder.normalization.apply(images))
+            if self.whitening is not None:
+                maps = self.whitening(maps)
             if self.head is not None:
                 maps = self.head(maps.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return maps

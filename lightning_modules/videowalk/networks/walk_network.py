@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from components.errors import InputError
 from lightning_modules.videowalk.networks.encoders import Encoder
+from lightning_modules.videowalk.networks.whitening import Whitening
 
 
 class WalkFeatures(NamedTuple):
@@ -54,12 +55,13 @@ class WalkNetwork(nn.Module):
         encoder: maps of pictures.
         head_depth: see `ProjectionHead`.
         featdrop: share of the map's entries that training sets to zero.
+        whitening: decorrelate the encoder's channels by the statistics of training, see `Whitening`.
 
     Raises:
         InputError: featdrop is no share, or the head's depth is wrong.
     """
 
-    def __init__(self, encoder: Encoder, head_depth: int = 0, featdrop: float = 0.0) -> None:
+    def __init__(self, encoder: Encoder, head_depth: int = 0, featdrop: float = 0.0, whitening: bool = False) -> None:
         super().__init__()
         if not 0 <= featdrop < 1:
             raise InputError(f"model.featdrop={featdrop}: expected a share in [0, 1)")
@@ -67,6 +69,7 @@ class WalkNetwork(nn.Module):
         # The published name, so that its weights need no other.
         self.selfsim_fc = ProjectionHead(encoder.channels, head_depth)
         self.featdrop = nn.Dropout(featdrop)
+        self.whitening = Whitening(encoder.channels) if whitening else None
 
     def forward(self, clips: Tensor) -> WalkFeatures:
         """Nodes of normalised clips `[B, T, 3*N, h, w]`, channel index = node * 3 + colour.
@@ -80,7 +83,7 @@ class WalkNetwork(nn.Module):
         patches = channels // 3
         # Frames and nodes lie in this order already: pictures are a view.
         maps = self.encoder(clips.reshape(-1, 3, height, width))
-        kept = self.featdrop(maps)
+        kept = self.featdrop(maps if self.whitening is None else self.whitening(maps))
         if patches > 1:
             nodes = kept.mean((-2, -1)).unflatten(0, (batch, frames, patches))
         else:

@@ -131,7 +131,6 @@ def test_scores_are_mean_softmaxes_of_bare_cosines_whatever_the_portions(name: s
             torch.testing.assert_close(module.clip_scores(imgs, chunk), scores)
         features = module.video_features(imgs, 5)
         torch.testing.assert_close(features.norm(dim=1), torch.ones(3))
-        assert module.frame_features(imgs, 5).shape == (12, 4, 6)
     assert max(module.net.video_encoder.calls[-2:]) == 5
 
 

@@ -25,11 +25,13 @@ def step(processes: int) -> dict[str, torch.Tensor] | None:
     """Weights after a step with learning rate 1 on all clips together; None in all processes but the first."""
     torch.manual_seed(0)
     optimizer = functools.partial(torch.optim.SGD, lr=1.0)
-    module = VideoWalkModule(ResNet(18, "reflect", width=4), Walk(0.05), optimizer, freeze_batchnorm=True)
+    module = VideoWalkModule(
+        ResNet(18, "reflect", width=4), Walk(0.05), optimizer, freeze_batchnorm=True, whitening=True
+    )
     clips = list(torch.randn(4, 4, 3 * 3, 24, 24))
     trainer = Trainer(
-        accelerator="cpu", devices=processes, strategy="ddp" if processes > 1 else "auto", max_steps=1,
-        use_distributed_sampler=False, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        accelerator="cpu", precision="64-true", devices=processes, strategy="ddp" if processes > 1 else "auto",
+        max_steps=1, use_distributed_sampler=False, logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False,
     )  # fmt: skip
     sampler = None
