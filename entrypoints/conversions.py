@@ -5,13 +5,16 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from callbacks.machine import collect_versions
 from components.errors import InputError
 from components.files.atomic import atomic_path, write_json
 from components.files.checkpoint_entry import CHECKPOINT_KEY
 from components.files.json_files import read_json_object
+
+if TYPE_CHECKING:
+    from lightning import LightningModule
 
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
@@ -41,19 +44,12 @@ def import_actor(
     Raises:
         InputError: no file, no checkpoint, or one of another system or architecture; the output exists.
     """
-    source = Path(checkpoint).expanduser()
-    if not source.is_file():
-        raise InputError(f"checkpoint={checkpoint} is no file; expected ACTOR's checkpoint_XXXX.pth.tar")
-    from callbacks.checkpoints import WholeFileCheckpointIO
-    from entrypoints.runs import load_module, load_run
+    source = published_file(checkpoint, "ACTOR's checkpoint_XXXX.pth.tar")
     from lightning_modules.actor.upstream import convert_actor, key_report
 
     folder = run_folder(source, output, output_dir, "actor")
     converted = convert_actor(source)
     used, partly, ignored = key_report(source)
-    make_room(folder, ("checkpoints/best.ckpt",), force)
-    WholeFileCheckpointIO().save_checkpoint(converted, folder / "checkpoints" / "best.ckpt")
-    module = load_module(load_run(folder, "actor"))
     entry = converted[CHECKPOINT_KEY]
     network = entry["config"]["model"]["net"]
     options = source.parent / "opt.yaml"
@@ -64,7 +60,7 @@ def import_actor(
         "partly_used_keys": partly,
         "ignored_keys": ignored,
     }
-    write_run_card(folder, source, entry, f"source=actor checkpoint={checkpoint}", imported)
+    module = write_run(folder, "actor", source, converted, imported, force)
     sizes = ", ".join(f"{key} {network[key]}" for key in ("num_classes", "latent_dim", "num_layers", "conditioning"))
     parameters = sum(parameter.numel() for parameter in module.parameters())
     lines = [
@@ -134,29 +130,55 @@ def sha256_of(file: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def published_file(checkpoint: str, expected: str) -> Path:
+    """The file to import.
+
+    Raises:
+        InputError: there is none; the message names what is `expected`.
+    """
+    source = Path(checkpoint).expanduser()
+    if not source.is_file():
+        raise InputError(f"checkpoint={checkpoint} is no file; expected {expected}")
+    return source
+
+
 def run_folder(source: Path, output: str | None, output_dir: str, kind: str) -> Path:
     """Where a published file goes: `output`, or a folder named after the file."""
     stem = source.name.removesuffix(".tar").removesuffix(".pth")
     return Path(output).expanduser() if output else Path(output_dir) / "converted" / f"{kind}_{stem}"
 
 
-def write_run_card(
-    folder: Path, source: Path, entry: Mapping[str, Any], arguments: str, imported: Mapping[str, Any]
-) -> None:
-    """`run.json` of an imported run.
+def write_run(
+    folder: Path, kind: str, source: Path, checkpoint: dict[str, Any], imported: Mapping[str, Any], force: bool
+) -> "LightningModule":
+    """Write a converted checkpoint as a run folder: `checkpoints/best.ckpt` and `run.json`.
 
     Args:
         folder: of the run.
+        kind: option of `source` that converts such files.
         source: the published file.
-        entry: what the checkpoint says of itself.
-        arguments: those of the command that made it.
+        checkpoint: what became of it, with the entry that the model is rebuilt from.
         imported: what was taken over.
+        force: replace a run folder that exists.
+
+    Returns:
+        The module, rebuilt from the folder, in eval mode.
+
+    Raises:
+        InputError: the folder holds a run already.
     """
+    from callbacks.checkpoints import WholeFileCheckpointIO
+    from entrypoints.runs import load_module, load_run
+
+    make_room(folder, ("checkpoints/best.ckpt",), force)
+    WholeFileCheckpointIO().save_checkpoint(checkpoint, folder / "checkpoints" / "best.ckpt")
+    module: LightningModule = load_module(load_run(folder))
+    entry = checkpoint[CHECKPOINT_KEY]
     card = {
         "status": "imported",
         "error": None,
         "experiment": entry["experiment"],
-        "command": f"python -m entrypoints.convert {arguments}",
+        "command": f"python -m entrypoints.convert source={kind} checkpoint={source}",
         "overrides": [],
         "seed": None,
         "monitor": None,
@@ -165,6 +187,7 @@ def write_run_card(
         "versions": collect_versions(),
     }
     write_json(folder / "run.json", card)
+    return module
 
 
 def make_room(folder: Path, files: tuple[str, ...], force: bool) -> None:

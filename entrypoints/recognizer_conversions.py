@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from components.errors import InputError
 from components.files.checkpoint_entry import CHECKPOINT_KEY
-from entrypoints.conversions import Conversion, make_room, run_folder, write_run_card
+from entrypoints.conversions import Conversion, published_file, run_folder, write_run
 
 
 def import_recognizer(
@@ -26,13 +25,8 @@ def import_recognizer(
     Raises:
         InputError: no file, no recogniser, a body that lacks joints; the output exists.
     """
-    source = Path(checkpoint).expanduser()
-    if not source.is_file():
-        raise InputError(
-            f"checkpoint={checkpoint} is no file; expected humanact12_gru.tar, ntu13_gru.tar or uestc_rot6d_stgcn.tar"
-        )
-    from callbacks.checkpoints import WholeFileCheckpointIO
-    from entrypoints.runs import build_module, load_module, load_run
+    source = published_file(checkpoint, "humanact12_gru.tar, ntu13_gru.tar or uestc_rot6d_stgcn.tar")
+    from entrypoints.runs import build_module
     from lightning_modules.actor.recognizer_upstream import ADJACENCY, convert_recognizer, read_recognizer
 
     folder = run_folder(source, output, output_dir, "recognizer")
@@ -42,15 +36,12 @@ def import_recognizer(
     build_module(entry["config"])  # a body that lacks joints shows before anything is written
     kind, theirs, iteration = read_recognizer(source)
     ignored = [key for key in theirs if key == ADJACENCY]
-    make_room(folder, ("checkpoints/best.ckpt",), force)
-    WholeFileCheckpointIO().save_checkpoint(converted, folder / "checkpoints" / "best.ckpt")
-    module = load_module(load_run(folder, "actor"))
     imported = {
         "iteration": iteration,
         "used_keys": [key for key in theirs if key not in ignored],
         "ignored_keys": ignored,
     }
-    write_run_card(folder, source, entry, f"source=actor_recognizer checkpoint={checkpoint}", imported)
+    module = write_run(folder, "actor_recognizer", source, converted, imported, force)
     positions = entry["config"]["model"]["positions"]
     reads = "rotations (rot6d)" if positions is None else f"joints ({positions['jointstype']})"
     parameters = sum(parameter.numel() for parameter in module.parameters())

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from components.errors import InputError
-from components.files.checkpoint_entry import CHECKPOINT_KEY
 from components.spelling import did_you_mean
-from entrypoints.conversions import Conversion, make_room, run_folder, write_run_card
+from entrypoints.conversions import Conversion, published_file, run_folder, write_run
 
 _CONFIGS = Path(__file__).resolve().parents[1] / "conf" / "data"
 # Of an option of `data`: what says which data they are, and not how they are read.
@@ -40,14 +39,8 @@ def import_skeletonclip(
     Raises:
         InputError: no file, none of these layouts, parts missing; the output exists.
     """
-    source = Path(checkpoint).expanduser()
-    if not source.is_file():
-        raise InputError(
-            f"checkpoint={checkpoint} is no file; expected a checkpoint of pyskl or of SkeletonCLIP (.pth)"
-        )
-    from callbacks.checkpoints import WholeFileCheckpointIO
+    source = published_file(checkpoint, "a checkpoint of pyskl or of SkeletonCLIP (.pth)")
     from datamodules.skeletonclip.texts import load_class_texts
-    from entrypoints.runs import load_module, load_run
     from lightning_modules.skeletonclip.imported import import_clip
 
     folder = run_folder(source, output, output_dir, "skeletonclip")
@@ -57,9 +50,6 @@ def import_skeletonclip(
         known["label_file"] = label_file
     texts = None if labels is None else [list(own) for own in load_class_texts(labels).texts]
     clip = import_clip(source, variant, tokenizer, text_heads, texts, known)
-    make_room(folder, ("checkpoints/best.ckpt",), force)
-    WholeFileCheckpointIO().save_checkpoint(clip.checkpoint, folder / "checkpoints" / "best.ckpt")
-    module = load_module(load_run(folder, "skeletonclip"))
     imported = {
         "epoch": clip.checkpoint["epoch"],
         "variant": clip.variant,
@@ -67,8 +57,7 @@ def import_skeletonclip(
         "ignored_keys": clip.ignored,
         "missing": clip.missing,
     }
-    entry = clip.checkpoint[CHECKPOINT_KEY]
-    write_run_card(folder, source, entry, f"source=skeletonclip checkpoint={checkpoint}", imported)
+    module = write_run(folder, "skeletonclip", source, clip.checkpoint, imported, force)
     parameters = sum(parameter.numel() for parameter in module.parameters())
     absent = f"not in the file: {_some(clip.missing)} (starts afresh)" if clip.missing else "none missing"
     lines = [

@@ -1,11 +1,8 @@
 """Published encoders of videowalk and its peers into run folders of ours."""
 
-from pathlib import Path
 from typing import Literal
 
-from components.errors import InputError
-from components.files.checkpoint_entry import CHECKPOINT_KEY
-from entrypoints.conversions import Conversion, make_room, run_folder, write_run_card
+from entrypoints.conversions import Conversion, published_file, run_folder, write_run
 
 
 def import_videowalk(
@@ -27,21 +24,14 @@ def import_videowalk(
     Raises:
         InputError: no file, no encoder in it, or one that lacks parameters; the output exists.
     """
-    source = Path(checkpoint).expanduser()
-    if not source.is_file():
-        raise InputError(
-            f"checkpoint={checkpoint} is no file; expected pretrained.pth of the contrastive random walk, or weights "
-            "of torchvision, MoCo v2, TimeCycle or UVC"
-        )
-    from callbacks.checkpoints import WholeFileCheckpointIO
-    from entrypoints.runs import load_module, load_run
+    source = published_file(
+        checkpoint,
+        "pretrained.pth of the contrastive random walk, or weights of torchvision, MoCo v2, TimeCycle or UVC",
+    )
     from lightning_modules.videowalk.imported import import_walk
 
     folder = run_folder(source, output, output_dir, "videowalk")
     walk = import_walk(source, layout)
-    make_room(folder, ("checkpoints/best.ckpt",), force)
-    WholeFileCheckpointIO().save_checkpoint(walk.checkpoint, folder / "checkpoints" / "best.ckpt")
-    module = load_module(load_run(folder, "videowalk"))
     imported = {
         "epoch": walk.checkpoint["epoch"],
         "layout": walk.layout,
@@ -49,8 +39,7 @@ def import_videowalk(
         "ignored_keys": walk.ignored,
         "missing": walk.missing,
     }
-    entry = walk.checkpoint[CHECKPOINT_KEY]
-    write_run_card(folder, source, entry, f"source=videowalk checkpoint={checkpoint}", imported)
+    module = write_run(folder, "videowalk", source, walk.checkpoint, imported, force)
     parameters = sum(parameter.numel() for parameter in module.parameters())
     absent = f"not in the file: {', '.join(walk.missing)} (features need neither)" if walk.missing else "none missing"
     lines = [
