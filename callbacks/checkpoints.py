@@ -108,7 +108,8 @@ class BestCheckpoint(ModelCheckpoint):
         if not names or self.monitor in names:
             return
         raise InputError(
-            f"monitor.name={self.monitor}: nothing of that name is logged{did_you_mean(self.monitor, names)}\n"
+            f"monitor.name={self.monitor}: nothing of that name is logged{did_you_mean(self.monitor, names)}; "
+            "figures of a callback need it in callbacks=[...]\n"
             f"Logged: {', '.join(names)}"
         )
 

@@ -53,8 +53,8 @@ class MuonAdam(Optimizer):
         parameters = list(params)
         if any(isinstance(each, dict) for each in parameters):
             raise InputError(
-                "optimizer=muon makes its own groups and takes none, and this model has some (model.lr).\n"
-                "Use optimizer=adamw or optimizer=sgd"
+                "optimizer=muon makes its own groups and takes none, and this model has parts with rates of their own "
+                "(model.lr, model.head_lr_factor).\nUse optimizer=adamw or optimizer=sgd, or one rate for all parts"
             )
         matrices = [each for each in parameters if each.dim() == 2 and min(each.shape) >= smallest]
         chosen = {id(each) for each in matrices}

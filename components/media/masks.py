@@ -14,6 +14,8 @@ from components.media.frame_sequences import NO_PICTURE
 # Ids that DAVIS gives a colour of its own; from here on its palette is grey.
 _COLOURED = 22
 _READABLE = ("P", "L", "1")
+# What compresses by leaving details out; WebP does so as a rule.
+_LOSSY = ("JPEG", "JPEG2000", "WEBP", "AVIF")
 
 
 class IndexedMask(NamedTuple):
@@ -49,7 +51,7 @@ def read_mask(path: str | Path, size: tuple[int, int] | None = None) -> IndexedM
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as picture:
-                mode = picture.mode
+                mode, lossy = picture.mode, picture.format in _LOSSY
                 if mode in _READABLE:
                     # `convert` would map a palette to brightness; the array of a mode P picture holds the indices.
                     ids = np.array(picture, dtype=np.uint8)
@@ -58,6 +60,11 @@ def read_mask(path: str | Path, size: tuple[int, int] | None = None) -> IndexedM
         raise InputError(
             f"mask {path}: cannot be read as a picture ({error}).\nGive an indexed PNG whose values are object ids."
         ) from error
+    if lossy:
+        raise InputError(
+            f"mask {path}: is a {path.suffix.lstrip('.').upper() or 'JPEG'} picture, whose values are not exact.\n"
+            "Give an indexed PNG whose values are object ids."
+        )
     if mode not in _READABLE:
         kind = "16-bit or float" if mode[0] in "IF" else f"colour ({mode})"
         raise InputError(

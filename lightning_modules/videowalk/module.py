@@ -1,6 +1,7 @@
 """Training of the contrastive random walk: what is logged, how it is optimised."""
 
 import functools
+import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Self, cast
@@ -19,6 +20,9 @@ from lightning_modules.videowalk.networks.feature_extractor import FeatureExtrac
 from lightning_modules.videowalk.networks.walk_network import WalkNetwork, keep_statistics
 from lightning_modules.videowalk.walk import Walk, WalkResult
 
+log = logging.getLogger(__name__)
+_WHITENING = "net.whitening."
+
 
 class VideoWalkModule(LightningModule):
     """Contrastive random walk.
@@ -35,7 +39,7 @@ class VideoWalkModule(LightningModule):
         scheduler: called with the optimizer; None = constant learning rate.
         scheduler_interval: whether the scheduler advances per `epoch` or per optimizer `step`.
         freeze_batchnorm: batch normalisation keeps to its running statistics in training too. Gradients are then sums
-            over clips, whatever the batch or the number of devices.
+            over clips, whatever the batch (but for `whitening`) or the number of devices.
         head_lr_factor: learning rate of the head over that of the encoder.
         whitening: decorrelate the encoder's channels, by statistics that training gathers.
 
@@ -61,6 +65,11 @@ class VideoWalkModule(LightningModule):
             raise InputError(f"model.scheduler_interval='{scheduler_interval}' is not one of epoch, step")
         if not (isinstance(head_lr_factor, (int, float)) and 0 < head_lr_factor < math.inf):
             raise InputError(f"model.head_lr_factor={head_lr_factor}: expected a positive number")
+        if whitening and encoder.without(["layer4"]).channels != encoder.channels:
+            raise InputError(
+                "model.whitening=true: whitened maps are for label propagation, which reads those before layer4.\n"
+                "Set model.encoder.remove_layers=[layer4]"
+            )
         self.net = WalkNetwork(encoder, head_depth, featdrop, whitening)
         self.head_lr_factor = head_lr_factor
         self.walk = walk
@@ -71,6 +80,7 @@ class VideoWalkModule(LightningModule):
         # Means over clips, also over ranks with unequal numbers of them. The length of the clips names the cycles, so
         # the metrics are made at the first batch.
         self.means = nn.ModuleDict()
+        self.register_load_state_dict_pre_hook(_start_whitening)
         # Lightning starts a fit in the modes that it finds.
         self.train()
 
@@ -172,6 +182,17 @@ class VideoWalkModule(LightningModule):
         """See `clip_gradients`."""
         if not clip_gradients(self.trainer.precision_plugin, optimizer, gradient_clip_val, gradient_clip_algorithm):
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+
+def _start_whitening(module: nn.Module, state: dict[str, Tensor], *_: Any) -> None:
+    """Weights of a training without whitening begin one with it: statistics are gathered from the first step on."""
+    net = cast(VideoWalkModule, module).net
+    stored = [key for key in state if key.startswith(_WHITENING)]
+    if net.whitening is None and stored:
+        raise InputError("the weights were trained with whitening.\nSet model.whitening=true")
+    if net.whitening is not None and not stored:
+        log.warning("the weights were trained without whitening, whose statistics begin anew (model.whitening)")
+        state.update({_WHITENING + key: value for key, value in net.whitening.state_dict().items()})
 
 
 def _figures(result: WalkResult) -> dict[str, Tensor]:

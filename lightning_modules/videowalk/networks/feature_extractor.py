@@ -52,11 +52,10 @@ class FeatureExtractor(nn.Module):
         """
         head = net.selfsim_fc if use_head else None
         encoder = net.encoder.without(remove_layers)
-        if net.whitening is not None and encoder.channels != net.encoder.channels:
+        if net.whitening is not None and _form(encoder) != _form(net.encoder):
             raise InputError(
-                f"model.whitening=true with remove_layers={list(remove_layers)}: the statistics are of "
-                f"{net.encoder.channels} channels, and these features have {encoder.channels}.\n"
-                f"Set remove_layers=[], or train with model.encoder.remove_layers={list(remove_layers)}"
+                f"remove_layers={list(remove_layers)}: this network was trained with model.whitening=true, and the "
+                "statistics fit the maps of all its layers.\nSet remove_layers=[]"
             )
         if isinstance(head, ProjectionHead):
             if encoder.channels != net.encoder.channels:
@@ -76,6 +75,10 @@ class FeatureExtractor(nn.Module):
             if self.head is not None:
                 maps = self.head(maps.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return maps
+
+
+def _form(encoder: Encoder) -> tuple[int, int]:
+    return encoder.channels, encoder.stride
 
 
 @contextmanager

@@ -81,8 +81,10 @@ class WalkNetwork(nn.Module):
         if channels % 3:
             raise InputError(f"a clip has {channels} channels per frame; expected 3 per node")
         patches = channels // 3
-        # Frames and nodes lie in this order already: pictures are a view.
-        maps = self.encoder(clips.reshape(-1, 3, height, width))
+        # Frames and nodes lie in this order already: pictures are a view. Their type differs from that of the weights
+        # where a whole network is in float64.
+        pictures = clips.reshape(-1, 3, height, width).to(next(self.encoder.parameters()).dtype)
+        maps = self.encoder(pictures)
         kept = self.featdrop(maps if self.whitening is None else self.whitening(maps))
         if patches > 1:
             nodes = kept.mean((-2, -1)).unflatten(0, (batch, frames, patches))

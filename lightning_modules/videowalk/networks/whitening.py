@@ -17,7 +17,7 @@ class Whitening(nn.Module):
     uses the running statistics too, and no gradient passes through them: batches of a few films are too small for
     all pairs of channels. Before the first training step maps are passed on, scaled alike.
 
-    In training the statistics are those of all ranks' maps.
+    In training the statistics are those of all ranks' maps; maps that are not finite are left out.
 
     Args:
         channels: C.
@@ -26,15 +26,14 @@ class Whitening(nn.Module):
     """
 
     mean: Tensor
-    moment: Tensor
+    covariance: Tensor
     num_batches_tracked: Tensor
 
     def __init__(self, channels: int, ridge: float = 1.0) -> None:
         super().__init__()
         self.ridge = ridge
         self.register_buffer("mean", torch.zeros(channels))
-        # E[x x^T]: unlike the covariance, averages of it over batches are exact
-        self.register_buffer("moment", torch.eye(channels))
+        self.register_buffer("covariance", torch.eye(channels))
         self.register_buffer("num_batches_tracked", torch.tensor(0))
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -43,30 +42,42 @@ class Whitening(nn.Module):
             exact = maps.to(torch.promote_types(maps.dtype, torch.float32))
             if self.training:
                 self._track(exact.detach())
-            mean = self.mean.to(exact.dtype)
-            matrix = _whitener(self.moment.to(exact.dtype) - torch.outer(mean, mean), self.ridge)
-            white = F.conv2d(exact, matrix[:, :, None, None], -(matrix @ mean))
+            matrix = _whitener(self.covariance.to(exact.dtype), self.ridge)
+            # not as a bias of the convolution: a large mean would take the digits of what differs
+            centred = exact - self.mean.to(exact.dtype)[:, None, None]
+            white = F.conv2d(centred, matrix[:, :, None, None])
         return white.to(maps.dtype)
 
     @torch.no_grad()
     def _track(self, maps: Tensor) -> None:
         cells = maps.permute(0, 2, 3, 1).flatten(0, 2)
-        count = cells.new_full((1,), len(cells))
-        sums = torch.cat([count, cells.sum(0), (cells.T @ cells).flatten()])
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(sums)
-        mean, moment = (sums[1:] / sums[0]).split([len(self.mean), self.moment.numel()])
-        self.num_batches_tracked.add_(1)
+        sums = _over_ranks(torch.cat([cells.sum(0), cells.new_tensor([len(cells)])]))
+        count, mean = sums[-1], sums[:-1] / sums[-1]
+        centred = cells - mean
+        covariance = _over_ranks(centred.T @ centred) / count
+        finite = covariance.isfinite().all()
+        self.num_batches_tracked.add_(finite)
         # the first batches by their mean, and none of the start
-        share = (1 / self.num_batches_tracked.to(self.mean.dtype)).clamp(min=_MOMENTUM)
-        self.mean.lerp_(mean.to(self.mean.dtype), share)
-        self.moment.lerp_(moment.view_as(self.moment).to(self.moment.dtype), share)
+        share = (1 / self.num_batches_tracked.to(mean.dtype)).clamp(min=_MOMENTUM)
+        share = torch.where(finite, share, 0.0)
+        step = (mean - self.mean).nan_to_num(0.0, 0.0, 0.0)
+        covariance = covariance.nan_to_num(0.0, 0.0, 0.0) + (1 - share) * torch.outer(step, step)
+        self.mean.add_((share * step).to(self.mean.dtype))
+        self.covariance.lerp_(covariance.to(self.covariance.dtype), share.to(self.covariance.dtype))
+
+
+def _over_ranks(value: Tensor) -> Tensor:
+    """The sum; in place."""
+    if dist.is_available() and dist.is_initialized():
+        dist.all_reduce(value)
+    return value
 
 
 def _whitener(covariance: Tensor, ridge: float) -> Tensor:
     """W with `W^T W` the inverse of the covariance: cosines of whitened maps are the same for every such W."""
-    variance = covariance.diagonal().mean()
     identity = torch.eye(len(covariance), device=covariance.device, dtype=covariance.dtype)
-    # no check of errors: it would make a GPU wait, and the ridge keeps the matrix positive
-    factor, _ = torch.linalg.cholesky_ex(covariance + ridge * variance * identity)
-    return torch.linalg.solve_triangular(factor, identity, upper=False)
+    # maps without any variance have a covariance of zeros
+    variance = covariance.diagonal().mean().clamp(min=torch.finfo(covariance.dtype).tiny)
+    # no check of errors, for which a GPU would wait: with the ridge the matrix is positive beyond rounding
+    factor, _ = torch.linalg.cholesky_ex(covariance / variance + ridge * identity)
+    return torch.linalg.solve_triangular(factor, identity, upper=False) * variance.rsqrt()

@@ -26,7 +26,11 @@ def step(processes: int) -> dict[str, torch.Tensor] | None:
     torch.manual_seed(0)
     optimizer = functools.partial(torch.optim.SGD, lr=1.0)
     module = VideoWalkModule(
-        ResNet(18, "reflect", width=4), Walk(0.05), optimizer, freeze_batchnorm=True, whitening=True
+        ResNet(18, "reflect", width=4, remove_layers=["layer4"]),
+        Walk(0.05),
+        optimizer,
+        freeze_batchnorm=True,
+        whitening=True,
     )
     clips = list(torch.randn(4, 4, 3 * 3, 24, 24))
     trainer = Trainer(

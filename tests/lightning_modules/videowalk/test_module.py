@@ -132,6 +132,30 @@ def test_head_lr_factors_out_of_range(factor: Any) -> None:
         make(head_lr_factor=factor)
 
 
+def test_whitening_is_for_the_maps_that_propagation_reads() -> None:
+    with pytest.raises(InputError, match=r"Set model\.encoder\.remove_layers=\[layer4\]"):
+        make(whitening=True)
+
+
+def test_weights_without_whitening_begin_a_training_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    def without_layer4(whitening: bool) -> VideoWalkModule:
+        encoder = ResNet(18, "reflect", width=4, remove_layers=["layer4"])
+        return VideoWalkModule(encoder, Walk(0.05), torch.optim.SGD, whitening=whitening)
+
+    plain, white = without_layer4(False), without_layer4(True)
+    white.load_state_dict(plain.state_dict(), strict=True)
+    assert "statistics begin anew" in caplog.text
+    torch.testing.assert_close(white.net.encoder.conv1.weight, plain.net.encoder.conv1.weight)
+    with pytest.raises(InputError, match=r"Set model\.whitening=true"):
+        plain.load_state_dict(white.state_dict(), strict=True)
+
+
+def test_a_whole_network_in_float64_trains() -> None:
+    module, fit = make(), trainer(max_epochs=1, precision="64-true")
+    fit.fit(module, loader())
+    assert module.net.encoder.conv1.weight.dtype == torch.float64
+
+
 @pytest.mark.slow
 def test_two_processes_step_as_one_with_the_joint_batch(tmp_path: Path) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -143,7 +167,7 @@ def test_two_processes_step_as_one_with_the_joint_batch(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     two, one = torch.load(path, weights_only=True), step(1)
     torch.manual_seed(0)
-    start = ResNet(18, "reflect", width=4).state_dict()
+    start = ResNet(18, "reflect", width=4, remove_layers=["layer4"]).state_dict()
     for key, value in one.items():
         if key.removeprefix("net.encoder.") in start:
             # With a learning rate of 1 the difference to the first weights is the gradient.

@@ -116,7 +116,23 @@ def test_nodes_and_features_are_whitened() -> None:
     assert with_head(images).shape == (2, 128, 5, 4)
 
 
-def test_statistics_of_other_layers_are_refused() -> None:
-    with pytest.raises(InputError, match=r"remove_layers=\[\]") as caught:
-        FeatureExtractor.of(network(), use_head=False, remove_layers=["layer3", "layer4"])
-    assert "model.encoder.remove_layers=['layer3', 'layer4']" in str(caught.value)
+@pytest.mark.parametrize("layers", [["layer3", "layer4"], ["maxpool"]])
+def test_statistics_of_other_layers_are_refused(layers: list[str]) -> None:
+    with pytest.raises(InputError, match=r"Set remove_layers=\[\]"):
+        FeatureExtractor.of(network(), use_head=False, remove_layers=layers)
+
+
+def test_a_batch_that_is_not_finite_is_left_out() -> None:
+    whitening, maps = Whitening(6), correlated()
+    whitening(maps)
+    kept = {key: value.clone() for key, value in whitening.state_dict().items()}
+    maps[0, 2, 1, 1] = torch.inf
+    whitening(maps)
+    assert all(torch.equal(value, kept[key]) for key, value in whitening.state_dict().items())
+
+
+@pytest.mark.parametrize("offset", [0.0, 3e3])
+def test_a_large_mean_takes_no_digits(offset: float) -> None:
+    whitening, maps = Whitening(6), correlated()
+    expected = Whitening(6).double()(maps.double())
+    torch.testing.assert_close(whitening(maps + offset).double(), expected, rtol=1e-2, atol=1e-2)
