@@ -1,5 +1,6 @@
 """`prepare dataset=videos`: what a folder of videos holds, and which of them cannot be used."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from datamodules.videowalk.video_index import VideoIndex
 
 _SHOWN = 3
+# Share of broken videos that a training admits: `data.max_fail_ratio` as it ships.
+_ADMITTED = 0.05
 _NAMED = 2  # broken videos in a message, which has three lines at most
 
 
@@ -46,6 +49,7 @@ def videos(
     ]
     lines: list[str] = []
     problems: list[str] = []
+    unusable = 0.0
     for split, index in zip(chosen, indexes):
         clips = index.clips(clip_len, step, frame_rate)
         own = _problems(index, clips, split)
@@ -56,6 +60,7 @@ def videos(
                 + "\n".join(broken[:_NAMED])
             )
         _check_usable(index, clips)
+        unusable = max(unusable, len(broken) / len(index))
         lines += _describe(index, clips, split)
         problems += own
         write_json(index.place / REPORT, _report(index, clips, own))
@@ -63,6 +68,8 @@ def videos(
     changed = "" if clip_len == 4 else f" data.clip_len={clip_len}"
     changed += "" if frame_rate == 8 else f" data.frame_rate={'null' if frame_rate is None else f'{frame_rate:g}'}"
     changed += " data.cache_dir=null" if cache_dir is None else ""
+    if unusable > _ADMITTED:
+        changed += f" data.max_fail_ratio={math.ceil(100 * unusable) / 100:g}"
     return Preparation(
         place,
         any(index.probed for index in indexes),

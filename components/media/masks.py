@@ -69,7 +69,7 @@ def read_mask(path: str | Path, size: tuple[int, int] | None = None) -> IndexedM
         kind = "16-bit or float" if mode[0] in "IF" else f"colour ({mode})"
         raise InputError(
             f"mask {path}: is a {kind} picture; expected an indexed PNG (mode P, or 8-bit grey) whose values are ids.\n"
-            "Colours do not say which object is which: save it as a palette PNG of at most 255 objects."
+            "Colours do not say which object is which: save it as a palette PNG of at most 254 objects."
         )
     if size is not None and ids.shape != tuple(size):
         raise InputError(

@@ -333,7 +333,9 @@ def _load(folder: Path, place: Path) -> VideoIndex | None:
     except FileNotFoundError:
         return None
     except _UNREADABLE as error:
-        log.warning("the video index %s cannot be read (%s): it is built anew", path, error)
+        # numpy's own words for a damaged file end with the advice to load it unsafely
+        reason = "it is damaged" if "allow_pickle" in str(error) else error
+        log.warning("the video index %s cannot be read (%s): it is built anew", path, reason)
         return None
 
 

@@ -36,7 +36,7 @@ def test_splits_are_found_and_what_is_wrong_is_named(root: Path, tmp_path: Path)
         "train_256/jump/empty.mp4: the file is empty (0 bytes)",
         "train_256/jump/short.mp4: too short for a clip of 4 frames at 8 per second: 2",
     ]
-    assert done.next_step == f"python -m entrypoints.train experiment=videowalk data.root={root}"
+    assert done.next_step == f"python -m entrypoints.train experiment=videowalk data.root={root} data.max_fail_ratio=0.34"
     assert done.report is not None
     report = json.loads(done.report.read_text())
     assert report["clips_per_video"] == {"jump/empty.mp4": 0, "jump/short.mp4": 0, "run/long.mp4": 17}
@@ -44,7 +44,7 @@ def test_splits_are_found_and_what_is_wrong_is_named(root: Path, tmp_path: Path)
     again = videos(str(root), workers=1, cache_dir=str(tmp_path / "cache"), clip_len=2, frame_rate=None)
     assert not again.fresh  # other clips need no other index
     assert "59 per video" in "\n".join(again.lines)
-    assert again.next_step.endswith("data.clip_len=2 data.frame_rate=null")
+    assert again.next_step.endswith("data.clip_len=2 data.frame_rate=null data.max_fail_ratio=0.34")
 
 
 def test_a_plain_folder_is_one_set(root: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Parameters have the names and the initialisation of torchvision's networks, so t
 
 import copy
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal, Self
 
 import torch
@@ -103,6 +104,8 @@ class ResNet(Encoder):
             raise InputError(f"model.encoder.padding_mode={padding_mode}: expected reflect or zeros")
         if width < 1:
             raise InputError(f"model.encoder.width={width}: expected at least 1 channel (the published networks: 64)")
+        if weights is not None and not Path(weights).expanduser().is_file():
+            raise InputError(f"model.encoder.weights={weights} is no file; expected weights of such a network")
         if layout != "auto" and weights is None:
             raise InputError(
                 f"model.encoder.layout={layout} needs the file: model.encoder.weights=<path>\n"
