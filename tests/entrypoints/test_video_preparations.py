@@ -36,7 +36,8 @@ def test_splits_are_found_and_what_is_wrong_is_named(root: Path, tmp_path: Path)
         "train_256/jump/empty.mp4: the file is empty (0 bytes)",
         "train_256/jump/short.mp4: too short for a clip of 4 frames at 8 per second: 2",
     ]
-    assert done.next_step == f"python -m entrypoints.train experiment=videowalk data.root={root} data.max_fail_ratio=0.34"
+    training = f"python -m entrypoints.train experiment=videowalk data.root={root}"
+    assert done.next_step == f"{training} data.max_fail_ratio=0.34"
     assert done.report is not None
     report = json.loads(done.report.read_text())
     assert report["clips_per_video"] == {"jump/empty.mp4": 0, "jump/short.mp4": 0, "run/long.mp4": 17}
