@@ -51,7 +51,7 @@ class Whitening(nn.Module):
     @torch.no_grad()
     def _track(self, maps: Tensor) -> None:
         cells = maps.permute(0, 2, 3, 1).flatten(0, 2)
-        sums = _over_ranks(torch.cat([cells.sum(0), cells.new_tensor([len(cells)])]))
+        sums = _over_ranks(torch.cat([cells.sum(0), cells.new_full((1,), len(cells))]))
         count, mean = sums[-1], sums[:-1] / sums[-1]
         centred = cells - mean
         covariance = _over_ranks(centred.T @ centred) / count
