@@ -28,17 +28,23 @@ if TYPE_CHECKING:
 # Changes when the same settings give other results than before.
 _VERSION = 2
 TRAINED, ADAPTED, COPY = "trained", "adapted", "copy_first_mask"
+# Beginnings of the names of fresh networks' rows, which end with the seed.
+UNTRAINED, WHITENED = "untrained", "whitened"
 
 
 @dataclass(frozen=True)
 class Network:
-    """How a worker makes a feature extractor: from a checkpoint, or fresh from a seed."""
+    """How a worker makes a feature extractor: from a checkpoint, or fresh from a seed.
+
+    `whitened`: a fresh one takes the statistics of its whitening from the sequence itself.
+    """
 
     checkpoint: str
     weights: "Weights"
     remove_layers: tuple[str, ...]
     use_head: bool
     untrained_seed: int | None = None
+    whitened: bool = False
     adapt_steps: int = 0
     adapt_lr: float = 1e-5
 
@@ -109,6 +115,8 @@ def rows_of(
 ) -> list[Row]:
     """The trained network, adapted too if asked for, fresh ones of its architecture, and the copied first mask.
 
+    Where the trained network whitens its features, fresh ones stand there plain and whitened: that takes no training.
+
     Args:
         run: what is evaluated.
         config: the keys of `conf/protocol/videowalk.yaml`, and `ema`.
@@ -136,8 +144,10 @@ def rows_of(
         adaptation = {**asdict(_adaptation(adapted, run.config)), "walk": run.config["model"]["walk"]}
         rows.append(row(ADAPTED, adapted, pictures, **shared, weights=weights_digest, adaptation=adaptation))
     model = fresh_config(run.config)["model"]
-    for seed in config["untrained_seeds"]:
-        rows.append(row(f"untrained_{seed}", Network(*chosen, untrained_seed=seed), False, **shared, model=model))
+    for kind in (UNTRAINED, WHITENED) if model.get("whitening") else (UNTRAINED,):
+        for seed in config["untrained_seeds"]:
+            fresh = Network(*chosen, untrained_seed=seed, whitened=kind == WHITENED)
+            rows.append(row(f"{kind}_{seed}", fresh, False, **shared, model=model))
     return [*rows, row(COPY, None, False, version=_VERSION, benchmark=benchmark)]
 
 
@@ -184,7 +194,7 @@ def compute(part: Part) -> None:
     if part.row.network is None:
         content = benchmark.copy(part.sequence)
     else:
-        extractor = _extractor(part.row.network, part.device, part.sequence)
+        extractor = _extractor(part.row.network, part.device, part.sequence, part.settings)
         content = benchmark.carry(extractor, part.sequence, part.settings, part.device, part.masks())
     write_json(part.file, {"row": part.row.name, "sequence": part.sequence.name, "files": before, "content": content})
 
@@ -200,7 +210,7 @@ def _there(part: Part) -> Content:
 _LAST: dict[Network, tuple[Any, Mapping[str, Any]]] = {}
 
 
-def _extractor(network: Network, device: str, sequence: Any) -> Any:
+def _extractor(network: Network, device: str, sequence: Any, settings: "PropagationSettings") -> Any:
     import torch
 
     from entrypoints.runs import build_module, load_run, load_weights
@@ -215,12 +225,16 @@ def _extractor(network: Network, device: str, sequence: Any) -> Any:
             load_weights(module, run, "the stored config", network.weights)
         _LAST[network] = module.to(device).eval(), run.config
     module, config = _LAST[network]
+    if network.whitened:
+        from lightning_modules.videowalk.propagation.features import gather_whitening
+
+        gather_whitening(module.net, sequence.frames, settings, device)
     if not network.adapt_steps:
         return module.features(use_head=network.use_head, remove_layers=network.remove_layers)
     from lightning_modules.videowalk.adaptation import adapted_features
 
-    settings = _adaptation(network, config)
-    return adapted_features(module, sequence.frames, settings, network.use_head, network.remove_layers, device)
+    steps = _adaptation(network, config)
+    return adapted_features(module, sequence.frames, steps, network.use_head, network.remove_layers, device)
 
 
 def _adaptation(network: Network, config: Mapping[str, Any]) -> "AdaptationSettings":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from entrypoints.tasks.evaluation_report import Report
 from entrypoints.tasks.tables import Table, Value, finite_mean
 from entrypoints.tasks.videowalk_benchmarks import Content
-from entrypoints.tasks.videowalk_parts import ADAPTED, COPY, TRAINED
+from entrypoints.tasks.videowalk_parts import ADAPTED, COPY, TRAINED, UNTRAINED, WHITENED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +18,8 @@ Results = Mapping[tuple[str, str], Content]
 RowResults = Mapping[str, Content]
 _SHORT = {"J&F-Mean": "jf", "J-Mean": "j", "F-Mean": "f", "J-Recall": "j_recall", "J-Decay": "j_decay",
           "F-Recall": "f_recall", "F-Decay": "f_decay"}  # fmt: skip
-_COLORS = {"trained": "#2b6cb0", "adapted": "#2f9e6e", "untrained": "#94a3b8", "copy_first": "#e2b04a"}
+_COLORS = {"trained": "#2b6cb0", "adapted": "#2f9e6e", "untrained": "#94a3b8",
+           "untrained_whitened": "#64748b", "copy_first": "#e2b04a"}  # fmt: skip
 
 
 def add_davis(report: Report, results: Results, sequences: Sequence[Any], rows: Sequence[str]) -> None:
@@ -167,8 +168,9 @@ def _pck(found: RowResults, sequences: Sequence[Any], strict: bool) -> Any:
 
 def _groups(rows: Sequence[str]) -> dict[str, list[str]]:
     """Rows by what they are called in metrics: fresh networks together."""
-    fresh = [row for row in rows if row not in (TRAINED, ADAPTED, COPY)]
-    groups = {"trained": [TRAINED], "adapted": [ADAPTED], "untrained": fresh, "copy_first": [COPY]}
+    fresh = {kind: [row for row in rows if row.startswith(f"{kind}_")] for kind in (UNTRAINED, WHITENED)}
+    groups = {"trained": [TRAINED], "adapted": [ADAPTED], "untrained": fresh[UNTRAINED],
+              "untrained_whitened": fresh[WHITENED], "copy_first": [COPY]}  # fmt: skip
     return {group: found for group, found in groups.items() if found and found[0] in rows}
 
 
@@ -187,20 +189,19 @@ def _compare(
         prefix = "" if group == "trained" else f"{group}_"
         for column in columns:
             report.metrics[f"eval/{prefix}{short[column]}"] = statistics.fmean(values[column])
-        if group != "untrained":
+        if not group.startswith("untrained"):
             lines.append([{"copy_first": COPY}.get(group, group), *(values[column][0] for column in columns)])
             continue
-        lines.append(
-            [_counted("untrained, mean", len(rows)), *(statistics.fmean(values[column]) for column in columns)]
-        )
+        label = group.replace("_", ", ")
+        lines.append([_counted(label, "mean", len(rows)), *(statistics.fmean(values[column]) for column in columns)])
         if len(rows) > 1:
-            lines.append([_counted("untrained, std", len(rows)), *(statistics.stdev(values[c]) for c in columns)])
+            lines.append([_counted(label, "std", len(rows)), *(statistics.stdev(values[c]) for c in columns)])
             report.metrics[f"eval/{prefix}{short[columns[0]]}_std"] = statistics.stdev(values[columns[0]])
     report.tables[name] = Table(title, ["row", *columns], lines)
 
 
-def _counted(text: str, seeds: int) -> str:
-    return f"{text} of {seeds} seeds" if seeds > 1 else "untrained"
+def _counted(label: str, what: str, seeds: int) -> str:
+    return f"{label}, {what} of {seeds} seeds" if seeds > 1 else label
 
 
 def _published(columns: Sequence[str], lines: Sequence[Sequence[Value]]) -> str:

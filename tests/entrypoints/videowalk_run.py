@@ -14,13 +14,20 @@ from entrypoints.runs import build_module
 HEIGHT, WIDTH = 48, 64
 
 
-def walk_config(width: int = 4) -> dict[str, Any]:
+def walk_config(width: int = 4, whitening: bool = False) -> dict[str, Any]:
     """A resolved config."""
+    layers = ["layer4"] if whitening else []
     package = "lightning_modules.videowalk"
     return {
         "model": {
             "_target_": f"{package}.module.VideoWalkModule",
-            "encoder": {"_target_": f"{package}.networks.resnet.ResNet", "width": width, "weights": None},
+            "encoder": {
+                "_target_": f"{package}.networks.resnet.ResNet",
+                "width": width,
+                "weights": None,
+                "remove_layers": layers,
+            },
+            "whitening": whitening,
             "walk": {"_target_": f"{package}.walk.Walk"},
             "optimizer": {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 1e-3},
         },
@@ -28,10 +35,10 @@ def walk_config(width: int = 4) -> dict[str, Any]:
     }
 
 
-def write_walk_run(folder: Path, seed: int = 7) -> Path:
+def write_walk_run(folder: Path, seed: int = 7, whitening: bool = False) -> Path:
     """Write `checkpoints/best.ckpt`; returns the folder."""
     torch.manual_seed(seed)
-    config = walk_config()
+    config = walk_config(whitening=whitening)
     checkpoint = {
         "state_dict": build_module(config).state_dict(),
         "troupe": {

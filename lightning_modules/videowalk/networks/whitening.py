@@ -49,6 +49,13 @@ class Whitening(nn.Module):
         return white.to(maps.dtype)
 
     @torch.no_grad()
+    def forget(self) -> None:
+        """Begin anew."""
+        self.mean.zero_()
+        self.covariance.copy_(torch.eye(len(self.mean)))
+        self.num_batches_tracked.zero_()
+
+    @torch.no_grad()
     def _track(self, maps: Tensor) -> None:
         cells = maps.permute(0, 2, 3, 1).flatten(0, 2)
         sums = _over_ranks(torch.cat([cells.sum(0), cells.new_full((1,), len(cells))]))

@@ -1,14 +1,16 @@
 """Feature maps of a film, a few frames at a time: what came before is not kept."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from components.media.frame_sequences import Frames
+from lightning_modules.videowalk.networks.walk_network import WalkNetwork
 from lightning_modules.videowalk.propagation.settings import PropagationSettings
 
 # Frames in the network at once. More are hardly faster and need their memory.
@@ -46,6 +48,41 @@ def stream_features(
         with torch.no_grad():
             maps = extractor(_pictures(frames, size, device))
         yield from maps
+
+
+@torch.no_grad()
+def gather_whitening(
+    net: WalkNetwork,
+    sequence: Frames,
+    settings: PropagationSettings,
+    device: torch.device | str = "cpu",
+    count: int = 8,
+) -> None:
+    """Give the whitening of a network the statistics of a film, in place of those it has.
+
+    Args:
+        net: with whitening, in evaluation mode.
+        sequence: the film.
+        settings: tells the size at which frames are seen.
+        device: of the network.
+        count: frames that are looked at, evenly spread.
+    """
+    assert net.whitening is not None
+    net.whitening.forget()
+    size = settings.frame_size(*sequence.size)
+    with _training(net.whitening):
+        for index in sorted({round(place) for place in np.linspace(0, len(sequence) - 1, count)}):
+            images = _pictures([sequence.read(index)], size, device)
+            net.whitening(net.encoder(net.encoder.normalization.apply(images)))
+
+
+@contextmanager
+def _training(module: nn.Module) -> Iterator[None]:
+    module.train()
+    try:
+        yield
+    finally:
+        module.eval()
 
 
 def _pictures(frames: list[np.ndarray], size: tuple[int, int], device: torch.device | str) -> Tensor:

@@ -65,6 +65,26 @@ def rows_of(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+def test_fresh_networks_stand_beside_a_whitened_one_with_and_without(tmp_path: Path, computed: Told) -> None:
+    run = write_walk_run(tmp_path / "white", whitening=True)
+    report, folder = evaluate(run, write_davis_set(tmp_path / "davis"), "untrained_seeds=[7,8]")
+    names = [row["row"] for row in rows_of(folder / "davis.csv")]
+    assert names == [
+        "trained", "untrained, mean of 2 seeds", "untrained, std of 2 seeds",
+        "untrained, whitened, mean of 2 seeds", "untrained, whitened, std of 2 seeds", "copy_first_mask",
+    ]  # fmt: skip
+    assert len(computed) == 6 * 2
+    scores = [report.metrics[f"eval/{name}jf"] for name in ("", "untrained_", "untrained_whitened_")]
+    assert len(set(scores)) == 3
+    columns = list(rows_of(folder / "davis_sequences.csv")[0])
+    assert "J&F untrained_whitened" in columns
+    # Whichever process computes which sequence: statistics are of the sequence alone.
+    alone = evaluate(run, tmp_path / "davis", "untrained_seeds=[8]", "sequences=[cow]", f"output={tmp_path / 'cow'}")[1]
+    (part,) = alone.glob("parts/davis-whitened_8-*/cow.json")
+    (before,) = folder.glob("parts/davis-whitened_8-*/cow.json")
+    assert json.loads(part.read_text())["content"] == json.loads(before.read_text())["content"]
+
+
 def test_davis(run: Path, tmp_path: Path, computed: Told) -> None:
     root = write_davis_set(tmp_path / "davis")
     report, folder = evaluate(run, root, "untrained_seeds=[0,1]")
