@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from datamodules.videowalk.video_index import VideoIndex
 
 _SHOWN = 3
-# Share of broken videos that a training admits: `data.max_fail_ratio` as it ships.
-_ADMITTED = 0.05
 _NAMED = 2  # broken videos in a message, which has three lines at most
 
 
@@ -37,6 +35,7 @@ def videos(
             broken video and `on_error=raise`.
     """
     from datamodules.videowalk.clip_index import check_clips
+    from datamodules.videowalk.sources import ClipSettings
     from datamodules.videowalk.video_folders import find_splits
     from datamodules.videowalk.video_index import BROKEN, build_video_index
     from entrypoints.tasks.progress import progress
@@ -68,7 +67,7 @@ def videos(
     changed = "" if clip_len == 4 else f" data.clip_len={clip_len}"
     changed += "" if frame_rate == 8 else f" data.frame_rate={'null' if frame_rate is None else f'{frame_rate:g}'}"
     changed += " data.cache_dir=null" if cache_dir is None else ""
-    if unusable > _ADMITTED:
+    if unusable > ClipSettings._field_defaults["max_fail_ratio"]:  # a training as it ships would refuse them
         changed += f" data.max_fail_ratio={math.ceil(100 * unusable) / 100:g}"
     return Preparation(
         place,

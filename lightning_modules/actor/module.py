@@ -12,10 +12,10 @@ from torchmetrics import MeanMetric
 from components.errors import InputError
 from components.optimization import configured
 from datamodules.actor.batch import MotionBatch
+from lightning_modules import gradient_clipping
 from lightning_modules.actor.losses import ActorLosses
 from lightning_modules.actor.networks.cvae import ActorCVAE, CVAEOutput
 from lightning_modules.actor.rotation2xyz import Rotation2XYZ
-from lightning_modules.gradient_clipping import clip_gradients
 
 if TYPE_CHECKING:
     from lightning_modules.actor.memory import MemoryEstimate
@@ -113,15 +113,7 @@ class ActorModule(LightningModule):
             self.log(f"{stage}/{name}", metric, on_step=False, on_epoch=True, batch_size=size)
         return terms["loss"]
 
-    def configure_gradient_clipping(
-        self,
-        optimizer: torch.optim.Optimizer,
-        gradient_clip_val: int | float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """See `clip_gradients`."""
-        if not clip_gradients(self.trainer.precision_plugin, optimizer, gradient_clip_val, gradient_clip_algorithm):
-            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+    configure_gradient_clipping = gradient_clipping.configure_gradient_clipping
 
     def estimate_memory(
         self, batch: MotionBatch, context: Callable[[], AbstractContextManager[Any]] = nullcontext

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from components.errors import InputError
 from datamodules.skeletonclip.batch import SkeletonBatch
-from lightning_modules.gradient_clipping import clip_gradients
+from lightning_modules import gradient_clipping
 from lightning_modules.skeletonclip.classifier import SkeletonClassifier
 from lightning_modules.skeletonclip.evaluation import EvaluationScores, in_chunks
 from lightning_modules.skeletonclip.module_checks import check_training
@@ -139,15 +139,7 @@ class SkeletonClassifierModule(LightningModule):
         """The optimizer over all parameters, with the scheduler where there is one."""
         return configured_groups(self, self.optimizer, self.scheduler, trainer=self._trainer)
 
-    def configure_gradient_clipping(
-        self,
-        optimizer: torch.optim.Optimizer,
-        gradient_clip_val: int | float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """See `clip_gradients`."""
-        if not clip_gradients(self.trainer.precision_plugin, optimizer, gradient_clip_val, gradient_clip_algorithm):
-            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+    configure_gradient_clipping = gradient_clipping.configure_gradient_clipping
 
 
 def _fit_head(module: nn.Module, state: Mapping[str, Any], prefix: str, *_: Any) -> None:

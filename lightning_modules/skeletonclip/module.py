@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from components.errors import InputError
 from datamodules.skeletonclip.batch import SkeletonBatch
-from lightning_modules.gradient_clipping import clip_gradients
+from lightning_modules import gradient_clipping
 from lightning_modules.skeletonclip import objectives
 from lightning_modules.skeletonclip.alignment import Alignment
 from lightning_modules.skeletonclip.class_texts import TokenizedTexts
@@ -302,15 +302,7 @@ class SkeletonClipModule(LightningModule):
             self, self.optimizer, self.scheduler, self.lr, self.encoder_decay, trainer=self._trainer
         )
 
-    def configure_gradient_clipping(
-        self,
-        optimizer: torch.optim.Optimizer,
-        gradient_clip_val: int | float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """See `clip_gradients`."""
-        if not clip_gradients(self.trainer.precision_plugin, optimizer, gradient_clip_val, gradient_clip_algorithm):
-            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+    configure_gradient_clipping = gradient_clipping.configure_gradient_clipping
 
 
 def _forget(module: nn.Module, _: Any) -> None:

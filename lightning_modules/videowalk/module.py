@@ -14,7 +14,7 @@ from torchmetrics import MeanMetric
 from components.errors import InputError
 from components.optimization import configured, count_steps_per_epoch
 from datamodules.videowalk.batch import ClipBatch
-from lightning_modules.gradient_clipping import clip_gradients
+from lightning_modules import gradient_clipping
 from lightning_modules.videowalk.networks.encoders import Encoder
 from lightning_modules.videowalk.networks.feature_extractor import FeatureExtractor
 from lightning_modules.videowalk.networks.walk_network import WalkNetwork, keep_statistics
@@ -173,15 +173,7 @@ class VideoWalkModule(LightningModule):
             made.param_groups[1]["lr"] *= self.head_lr_factor
         return made
 
-    def configure_gradient_clipping(
-        self,
-        optimizer: torch.optim.Optimizer,
-        gradient_clip_val: int | float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """See `clip_gradients`."""
-        if not clip_gradients(self.trainer.precision_plugin, optimizer, gradient_clip_val, gradient_clip_algorithm):
-            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+    configure_gradient_clipping = gradient_clipping.configure_gradient_clipping
 
 
 def _start_whitening(module: nn.Module, state: dict[str, Tensor], *_: Any) -> None:

@@ -41,7 +41,7 @@ class Whitening(nn.Module):
         with torch.autocast(maps.device.type, enabled=False):
             exact = maps.to(torch.promote_types(maps.dtype, torch.float32))
             if self.training:
-                self._track(exact.detach())
+                self.track(exact.detach())
             matrix = _whitener(self.covariance.to(exact.dtype), self.ridge)
             # not as a bias of the convolution: a large mean would take the digits of what differs
             centred = exact - self.mean.to(exact.dtype)[:, None, None]
@@ -56,7 +56,8 @@ class Whitening(nn.Module):
         self.num_batches_tracked.zero_()
 
     @torch.no_grad()
-    def _track(self, maps: Tensor) -> None:
+    def track(self, maps: Tensor) -> None:
+        """Take maps `[B, C, h, w]`, float32 or float64, into the statistics."""
         cells = maps.permute(0, 2, 3, 1).flatten(0, 2)
         sums = _over_ranks(torch.cat([cells.sum(0), cells.new_full((1,), len(cells))]))
         count, mean = sums[-1], sums[:-1] / sums[-1]

@@ -1,15 +1,15 @@
 """Feature maps of a film, a few frames at a time: what came before is not kept."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from components.media.frame_sequences import Frames
+from lightning_modules.videowalk.networks.feature_extractor import FeatureExtractor
 from lightning_modules.videowalk.networks.walk_network import WalkNetwork
 from lightning_modules.videowalk.propagation.settings import PropagationSettings
 
@@ -61,7 +61,7 @@ def gather_whitening(
     """Give the whitening of a network the statistics of a film, in place of those it has.
 
     Args:
-        net: with whitening, in evaluation mode.
+        net: with whitening.
         sequence: the film.
         settings: tells the size at which frames are seen.
         device: of the network.
@@ -70,19 +70,9 @@ def gather_whitening(
     assert net.whitening is not None
     net.whitening.forget()
     size = settings.frame_size(*sequence.size)
-    with _training(net.whitening):
-        for index in sorted({round(place) for place in np.linspace(0, len(sequence) - 1, count)}):
-            images = _pictures([sequence.read(index)], size, device)
-            net.whitening(net.encoder(net.encoder.normalization.apply(images)))
-
-
-@contextmanager
-def _training(module: nn.Module) -> Iterator[None]:
-    module.train()
-    try:
-        yield
-    finally:
-        module.eval()
+    plain = FeatureExtractor(net.encoder)
+    for index in sorted({round(place) for place in np.linspace(0, len(sequence) - 1, count)}):
+        net.whitening.track(plain(_pictures([sequence.read(index)], size, device)))
 
 
 def _pictures(frames: list[np.ndarray], size: tuple[int, int], device: torch.device | str) -> Tensor:
